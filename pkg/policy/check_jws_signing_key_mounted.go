@@ -1,0 +1,155 @@
+package policy
+
+import (
+	"fmt"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// jws-signing-key-mounted: the path the signer reads (JWS_SIGNING_KEY_PATH, or
+// the default below the working directory) leads into a Secret, a projected
+// Secret or a CSI volume, and the key exists there.
+var checkJWSSigningKeyMounted = Check{
+	ID: "jws-signing-key-mounted", Category: CategoryJWS, Severity: Error, Injected: true,
+	Title: "the JWS signing key is mounted from a Secret",
+	Fix:   "mount the Secret with the DFSP's key and set JWS_SIGNING_KEY_PATH to the file in it; to make one: " + makeKeySecret("NAMESPACE", "DFSP-jws-keys", "jwsSigningKey.pem"),
+	Doc: `The signer reads its private key from ` + "`JWS_SIGNING_KEY_PATH`" + `; a relative path starts at the working
+directory (` + "`/opt/app/modules/api-svc`" + ` in the SDK's image). The check follows the path as the kubelet
+mounts it: the longest mount wins, sub-paths, items and optional sources are followed.
+
+The SDK's image contains a demo key at the default path. A chart that mounts the real key somewhere
+else leaves a pod that looks healthy and signs with a key the whole world has. Hence the path must
+lead to a Secret, a projected Secret or a CSI volume: not to the image, an emptyDir, a hostPath or a
+ConfigMap. Hub services are judged when their configuration says that they sign.
+
+In namespaces with ` + "`mojasec.io/mode: enforce`" + ` mojasec mounts the Secret of the Profile where a pod
+mounts nothing.`,
+	Run: func(sub *Subject, snap *Snapshot) Result {
+		if !signsByRole(sub, snap) {
+			return notApplicable
+		}
+		w := sub.Workload
+		if w.Role == RoleHub {
+			if on, presence := snap.hubSwitch(w, hubJWSSign); !declaresSigningKey(w) {
+				switch {
+				case presence == Unknown:
+					return unknown(on.missing)
+				case presence == Absent || !on.on:
+					return notApplicable // jws-signing-enabled speaks about it
+				}
+			}
+		}
+		k := sub.key
+		if k.container == nil {
+			return notApplicable
+		}
+		if k.target.Path == "" {
+			return unknown(k.missing)
+		}
+		if v, bad := badMount(snap, w, k); bad {
+			v.Fix = keyFix(sub, snap)
+			return failed(v)
+		}
+		if k.presence == Unknown && k.origin.Optional {
+			return unknown(k.missing)
+		}
+		return passed()
+	},
+}
+
+// signsByRole tells whether the checks of signing keys apply to a subject.
+func signsByRole(sub *Subject, snap *Snapshot) bool {
+	return sub.key != nil && (sub.Workload.Role == RoleSDK || !sub.Workload.Job) && !snap.usesExternalKeys(sub.Workload)
+}
+
+// declaresSigningKey tells that a hub pod has the chart's volume for the key,
+// which is there only when signing is on.
+func declaresSigningKey(w *Workload) bool {
+	for _, v := range w.Volumes {
+		if v.Name == "jws-signing-key" {
+			return true
+		}
+	}
+	return false
+}
+
+// badMount says what is wrong with where a signing key is read from.
+func badMount(snap *Snapshot, w *Workload, k *keyAt) (Violation, bool) {
+	t := &k.target
+	at := func() *field.Path { return k.container.Path(w) }
+	mount := func() *field.Path {
+		if k.path.Presence == Present && k.path.Setting != nil {
+			return k.path.Setting.Path(at())
+		}
+		return t.MountPath(at())
+	}
+	bad := func(p *field.Path, format string, args ...any) (Violation, bool) {
+		where := fmt.Sprintf("container %s reads its signing key from %s", k.container.Name, t.Path)
+		return Violation{Field: p, Detail: where + ", " + fmt.Sprintf(format, args...)}, true
+	}
+	switch t.Kind {
+	case VolumeNone:
+		if w.Role == RoleSDK {
+			return bad(mount(), "where no volume is mounted: the image has a published demo key there")
+		}
+		return bad(mount(), "where no volume is mounted")
+	case VolumeMissing:
+		return bad(t.MountPath(at()).Child("name"), "on volume %q that the pod does not declare", t.Mount.Name)
+	case VolumeCSI:
+		return Violation{}, false
+	case VolumeSecret, VolumeProjected:
+	default:
+		return bad(t.MountPath(at()), "which is on %s %s; want a Secret", article(t.Kind), t.Kind)
+	}
+	if len(t.Origins) == 0 {
+		return bad(w.PodPath.Child("spec", "volumes").Index(t.VolumeIndex), "but the items of volume %q do not put a file there", t.Mount.Name)
+	}
+	if t.Kind == VolumeProjected && t.Origins[0].Source == FromConfigMap {
+		return bad(t.MountPath(at()), "which is projected from a ConfigMap; want a Secret")
+	}
+	if k.presence == Absent {
+		return missingKey(snap, w, k, bad)
+	}
+	return Violation{}, false
+}
+
+// missingKey tells a Secret that does not exist from one without the key.
+func missingKey(snap *Snapshot, w *Workload, k *keyAt, bad func(*field.Path, string, ...any) (Violation, bool)) (Violation, bool) {
+	at := w.PodPath.Child("spec", "volumes").Index(k.target.VolumeIndex)
+	o := k.target.Origins[0]
+	data, presence := snap.data(o.Source, w.Ref.Namespace, o.Object)
+	if presence != Present {
+		return bad(at, "but Secret %s does not exist in namespace %s", o.Object, w.Ref.Namespace)
+	}
+	keys := make([]string, 0, len(data.Entries))
+	for _, e := range data.Entries {
+		keys = append(keys, e.Key)
+	}
+	return bad(at, "but Secret %s has no key %q (it has %s)", o.Object, o.Key, strings.Join(keys, ", "))
+}
+
+func article(k VolumeKind) string {
+	if k == VolumeEmptyDir {
+		return "an"
+	}
+	return "a"
+}
+
+// makeKeySecret is the command that makes a Secret with a new signing key.
+func makeKeySecret(ns, name, file string) string {
+	return fmt.Sprintf("`openssl genrsa -out %[3]s 3072 && kubectl -n %[1]s create secret generic %[2]s --from-file=%[3]s`", ns, name, file)
+}
+
+// keyFix names the Secret of the DFSP; "" when the DFSP is not known or the
+// pod is the hub's, whose charts name it.
+func keyFix(sub *Subject, snap *Snapshot) string {
+	id := snap.DFSP(sub.Workload)
+	if id.Presence != Present || id.Text == "" || sub.Workload.Role != RoleSDK {
+		return ""
+	}
+	p := &snap.profile.JWS
+	name := forDFSP(p.SecretName, id.Text)
+	return fmt.Sprintf("mount Secret %s at %s and set JWS_SIGNING_KEY_PATH to %[2]s/%[3]s; to make the Secret: %[4]s",
+		name, p.MountPath, p.KeyFile, makeKeySecret(sub.Ref.Namespace, name, p.KeyFile))
+}

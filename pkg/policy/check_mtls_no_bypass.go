@@ -1,0 +1,305 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	istionetworking "istio.io/api/networking/v1alpha3"
+	istionetworkingv1alpha3 "istio.io/client-go/pkg/apis/networking/v1alpha3"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/yaml"
+)
+
+// mtls-no-bypass: nothing in the pod takes its traffic out of the proxy.
+// Accepted: an absent annotation, "*", and outbound exclusions of the Profile's
+// datastore ports.
+var checkMTLSNoBypass = Check{
+	ID: "mtls-no-bypass", Category: CategoryMTLS, Severity: Error,
+	Title: "no traffic goes around the mesh proxy",
+	Fix:   "remove the annotation or setting; datastore ports belong into the Profile (spec.datastorePorts)",
+	Doc: `A pod can be in the mesh and still speak plain text: annotations exclude ports and address ranges
+from the proxy, an interception mode of NONE captures nothing, a process that runs as the proxy's
+user (1337) is not captured, and a container with NET_ADMIN can remove the capture. This check reads
+
+- ` + "`traffic.sidecar.istio.io/excludeInboundPorts`, `excludeOutboundPorts`, `excludeOutboundIPRanges`, `excludeInterfaces`" + `
+- ` + "`traffic.sidecar.istio.io/includeInboundPorts`, `includeOutboundIPRanges`" + ` (an empty list captures nothing; absent or ` + "`*`" + ` is fine)
+- ` + "`sidecar.istio.io/interceptionMode`, `inject.istio.io/templates`, `proxy.istio.io/config`, `ambient.istio.io/bypass-inbound-capture`" + `
+- containers that pass for the proxy, run as user or group 1337, are privileged or have NET_ADMIN
+- EnvoyFilters that replace the transport socket or the filter chain of a protected workload
+
+Outbound exclusions of the Profile's ` + "`datastorePorts`" + ` are accepted: databases and brokers often speak
+before the mesh does.`,
+	Run: func(sub *Subject, snap *Snapshot) Result {
+		if f, ok := sub.Object.(*istionetworkingv1alpha3.EnvoyFilter); ok {
+			return envoyFilterBypass(sub, f, snap)
+		}
+		if sub.Pod == nil || !sub.Workload.Role.Mojaloop() || snap.profile.Mesh == "none" {
+			return notApplicable
+		}
+		found := annotationBypass(sub, snap)
+		return failedOrPassed(append(found, containerBypass(sub)...))
+	},
+}
+
+const trafficPrefix = "traffic.sidecar.istio.io/"
+
+// annotationBypass judges the annotations of the pod, in the order of names.
+func annotationBypass(sub *Subject, snap *Snapshot) []Violation {
+	if len(sub.Pod.Annotations) == 0 {
+		return nil
+	}
+	var found []Violation
+	for _, key := range sortedKeys(sub.Pod.Annotations) {
+		value := sub.Pod.Annotations[key]
+		if why := bypass(key, strings.TrimSpace(value), snap.profile.DatastorePorts); why != "" {
+			found = append(found, Violation{
+				Field:  sub.Workload.PodPath.Child("metadata", "annotations").Key(key),
+				Detail: fmt.Sprintf("annotation %s: %q %s", key, value, why),
+			})
+		}
+	}
+	return found
+}
+
+// bypass says how an annotation takes traffic out of the proxy; "" when it does
+// not.
+func bypass(key, value string, datastore []int32) string {
+	if name, ok := strings.CutPrefix(key, trafficPrefix); ok {
+		return trafficBypass(name, value, datastore)
+	}
+	switch key {
+	case "sidecar.istio.io/interceptionMode":
+		if value != "" && value != "REDIRECT" && value != "TPROXY" {
+			return "captures no traffic; want REDIRECT or TPROXY"
+		}
+	case "inject.istio.io/templates":
+		if value != "" && value != "sidecar" {
+			return "replaces what Istio injects; want sidecar"
+		}
+	case "ambient.istio.io/bypass-inbound-capture":
+		if strings.EqualFold(value, "true") {
+			return "lets inbound traffic in around ztunnel"
+		}
+	case "sidecar.istio.io/proxyImage", "sidecar.istio.io/bootstrapOverride":
+		if value != "" {
+			return "replaces the proxy or its configuration"
+		}
+	case "proxy.istio.io/config":
+		return proxyConfigBypass(value)
+	}
+	return ""
+}
+
+func trafficBypass(name, value string, datastore []int32) string {
+	switch name {
+	case "excludeInboundPorts":
+		if value != "" {
+			return "lets these ports in without mutual TLS; want none"
+		}
+	case "excludeOutboundPorts":
+		if other := portsBeyond(value, datastore); len(other) > 0 {
+			return fmt.Sprintf("sends port %s past the proxy; only datastore ports (%s) may be excluded", strings.Join(other, ", "), joinPorts(datastore))
+		}
+	case "excludeOutboundIPRanges":
+		if value != "" {
+			return "sends traffic to these addresses past the proxy; want none"
+		}
+	case "excludeInterfaces":
+		if value != "" {
+			return "leaves these interfaces to nobody; want none"
+		}
+	case "includeInboundPorts":
+		if value != "*" {
+			return "captures only these ports on the way in; want * or no annotation"
+		}
+	case "includeOutboundIPRanges":
+		if value != "*" {
+			return "captures only these addresses on the way out; want * or no annotation"
+		}
+	}
+	return ""
+}
+
+// portsBeyond returns the entries of a port list that are not allowed.
+func portsBeyond(list string, allowed []int32) []string {
+	var out []string
+	for entry := range strings.SplitSeq(list, ",") {
+		entry = strings.TrimSpace(entry)
+		if entry == "" {
+			continue
+		}
+		n, err := strconv.ParseInt(entry, 10, 32)
+		if err != nil || !slices.Contains(allowed, int32(n)) {
+			out = append(out, entry)
+		}
+	}
+	return out
+}
+
+func joinPorts(ports []int32) string {
+	texts := make([]string, 0, len(ports))
+	for _, p := range ports {
+		texts = append(texts, itoa(p))
+	}
+	return strings.Join(texts, ", ")
+}
+
+// proxyConfigBypass judges proxy.istio.io/config, a ProxyConfig in YAML.
+func proxyConfigBypass(value string) string {
+	var cfg struct {
+		InterceptionMode           string            `json:"interceptionMode"`
+		CustomConfigFile           string            `json:"customConfigFile"`
+		ProxyBootstrapTemplatePath string            `json:"proxyBootstrapTemplatePath"`
+		BinaryPath                 string            `json:"binaryPath"`
+		ProxyMetadata              map[string]string `json:"proxyMetadata"`
+	}
+	if err := yaml.Unmarshal([]byte(value), &cfg); err != nil {
+		return "cannot be read as YAML"
+	}
+	switch {
+	case cfg.InterceptionMode != "" && cfg.InterceptionMode != "REDIRECT" && cfg.InterceptionMode != "TPROXY":
+		return "sets interceptionMode " + cfg.InterceptionMode + ", which captures no traffic"
+	case cfg.CustomConfigFile != "", cfg.ProxyBootstrapTemplatePath != "", cfg.BinaryPath != "":
+		return "replaces the proxy's configuration"
+	}
+	for _, key := range sortedKeys(cfg.ProxyMetadata) {
+		if strings.Contains(key, "EXCLUDE") || strings.Contains(key, "INTERCEPTION") || strings.Contains(key, "INCLUDE_") {
+			return "sets " + key + ", which changes what is captured"
+		}
+	}
+	return ""
+}
+
+// proxyUser is the user and group of the proxy, whose own traffic is not
+// captured.
+const proxyUser = 1337
+
+func containerBypass(sub *Subject) []Violation {
+	var found []Violation
+	spec := &sub.Pod.Spec
+	if sc := spec.SecurityContext; sc != nil {
+		podPath := sub.Workload.PodPath.Child("spec", "securityContext")
+		if isProxyID(sc.RunAsUser) {
+			found = append(found, Violation{Field: podPath.Child("runAsUser"), Detail: "the pod runs as user 1337, the proxy's own: its traffic is not captured"})
+		}
+		if isProxyID(sc.RunAsGroup) {
+			found = append(found, Violation{Field: podPath.Child("runAsGroup"), Detail: "the pod runs as group 1337, the proxy's own: its traffic is not captured"})
+		}
+	}
+	for i := range sub.Workload.Containers {
+		c := &sub.Workload.Containers[i]
+		image, sc := containerSecurity(spec, c)
+		if isIstioContainer(c.Name, image) {
+			continue
+		}
+		if c.Name == proxyContainer {
+			found = append(found, Violation{Field: c.Path(sub.Workload).Child("image"), Detail: fmt.Sprintf("container %s runs image %q: Istio takes it for its proxy; want image auto, or another name", c.Name, image)})
+		}
+		if sc == nil {
+			continue
+		}
+		at := c.Path(sub.Workload).Child("securityContext")
+		switch {
+		case isProxyID(sc.RunAsUser):
+			found = append(found, Violation{Field: at.Child("runAsUser"), Detail: fmt.Sprintf("container %s runs as user 1337, the proxy's own: its traffic is not captured", c.Name)})
+		case isProxyID(sc.RunAsGroup):
+			found = append(found, Violation{Field: at.Child("runAsGroup"), Detail: fmt.Sprintf("container %s runs as group 1337, the proxy's own: its traffic is not captured", c.Name)})
+		case isTrue(sc.Privileged):
+			found = append(found, Violation{Field: at.Child("privileged"), Detail: fmt.Sprintf("container %s is privileged: it can take its traffic out of the proxy", c.Name)})
+		case sc.Capabilities != nil && slices.ContainsFunc(sc.Capabilities.Add, isNetworkCapability):
+			found = append(found, Violation{Field: at.Child("capabilities", "add"), Detail: fmt.Sprintf("container %s has NET_ADMIN: it can take its traffic out of the proxy", c.Name)})
+		}
+	}
+	return found
+}
+
+func isProxyID(id *int64) bool { return id != nil && *id == proxyUser }
+
+func isNetworkCapability(c corev1.Capability) bool {
+	name := strings.TrimPrefix(strings.ToUpper(string(c)), "CAP_")
+	return name == "NET_ADMIN" || name == "ALL" || name == "SYS_ADMIN"
+}
+
+// isIstioContainer tells Istio's own containers from those that borrow their
+// names.
+func isIstioContainer(name, image string) bool {
+	switch name {
+	case proxyContainer, "istio-init", "istio-validation", "enable-core-dump":
+		repository := repositoryName(image)
+		return image == "auto" || strings.HasPrefix(repository, "proxyv2") || repository == "ztunnel" || repository == "install-cni"
+	}
+	return false
+}
+
+func containerSecurity(spec *corev1.PodSpec, c *Container) (image string, sc *corev1.SecurityContext) {
+	switch c.Kind {
+	case MainContainer:
+		return spec.Containers[c.Index].Image, spec.Containers[c.Index].SecurityContext
+	case InitContainer, NativeSidecar:
+		return spec.InitContainers[c.Index].Image, spec.InitContainers[c.Index].SecurityContext
+	case EphemeralContainer:
+		return spec.EphemeralContainers[c.Index].Image, spec.EphemeralContainers[c.Index].SecurityContext
+	}
+	return "", nil
+}
+
+// envoyFilterBypass reports an EnvoyFilter that can take mutual TLS away from a
+// protected workload.
+func envoyFilterBypass(sub *Subject, f *istionetworkingv1alpha3.EnvoyFilter, snap *Snapshot) Result {
+	match := f.Spec.WorkloadSelector.GetLabels()
+	protected := snap.selectsMojaloop(sub.Ref.Namespace, match)
+	if sub.Ref.Namespace == snap.mesh.root { // applies in every namespace
+		for _, sh := range snap.shardsInOrder() {
+			protected = protected || snap.selectsMojaloop(sh.name, match)
+		}
+	}
+	if !protected || snap.profile.Mesh == "none" {
+		return notApplicable
+	}
+	var found []Violation
+	for i, p := range f.Spec.ConfigPatches {
+		if why := patchBypass(p); why != "" {
+			found = append(found, Violation{Field: field.NewPath("spec", "configPatches").Index(i), Detail: fmt.Sprintf("the patch of %s %s", p.GetApplyTo(), why)})
+		}
+	}
+	return failedOrPassed(found)
+}
+
+func patchBypass(p *istionetworking.EnvoyFilter_EnvoyConfigObjectPatch) string {
+	op := p.GetPatch().GetOperation()
+	whole := op == istionetworking.EnvoyFilter_Patch_REMOVE || op == istionetworking.EnvoyFilter_Patch_REPLACE ||
+		op == istionetworking.EnvoyFilter_Patch_ADD || op == istionetworking.EnvoyFilter_Patch_INSERT_FIRST
+	switch p.GetApplyTo() {
+	case istionetworking.EnvoyFilter_LISTENER, istionetworking.EnvoyFilter_FILTER_CHAIN, istionetworking.EnvoyFilter_CLUSTER:
+		if whole {
+			return "replaces the filter chain: traffic may pass without mutual TLS"
+		}
+	default:
+	}
+	if hasMember(p.GetPatch().GetValue().AsMap(), "transport_socket", "transportSocket", "transport_socket_matches", "filter_chains", "filterChains") {
+		return "replaces the transport socket: traffic may pass without mutual TLS"
+	}
+	return ""
+}
+
+// hasMember looks for a member anywhere in a tree.
+func hasMember(tree any, names ...string) bool {
+	switch t := tree.(type) {
+	case map[string]any:
+		for k, v := range t {
+			if slices.Contains(names, k) || hasMember(v, names...) {
+				return true
+			}
+		}
+	case []any:
+		for _, v := range t {
+			if hasMember(v, names...) {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,43 @@
+package policy
+
+import "fmt"
+
+// sdk-mutual-tls: an SDK outside a mesh sets INBOUND_MUTUAL_TLS_ENABLED and
+// OUTBOUND_MUTUAL_TLS_ENABLED to true (default false).
+var checkSDKMutualTLS = Check{
+	ID: "sdk-mutual-tls", Category: CategoryMTLS, Severity: Warning,
+	Title: "an SDK outside the mesh does mutual TLS itself",
+	Fix:   "set INBOUND_MUTUAL_TLS_ENABLED and OUTBOUND_MUTUAL_TLS_ENABLED to \"true\" and mount the certificates they name",
+	Doc: `Without a mesh nobody encrypts for the SDK. It can do mutual TLS itself, in both directions:
+` + "`INBOUND_MUTUAL_TLS_ENABLED`" + ` with ` + "`IN_CA_CERT_PATH`, `IN_SERVER_CERT_PATH`, `IN_SERVER_KEY_PATH`" + `, and
+` + "`OUTBOUND_MUTUAL_TLS_ENABLED`" + ` with ` + "`OUT_CA_CERT_PATH`, `OUT_CLIENT_CERT_PATH`, `OUT_CLIENT_KEY_PATH`" + `.
+Both default to false.`,
+	Run: func(sub *Subject, snap *Snapshot) Result {
+		if sub.Pod == nil || sub.Workload.Role != RoleSDK {
+			return notApplicable
+		}
+		e := snap.enrolment(sub.Workload)
+		if e.state == meshIn {
+			return notApplicable
+		}
+		w, c := sub.Workload, sub.Workload.SDK()
+		var found []Violation
+		for _, name := range []string{SettingInboundTLS, SettingOutboundTLS} {
+			v := snap.Value(w, c, name)
+			on, known := v.Switch(false)
+			switch {
+			case !known:
+				return unknown(v.missing(w, name))
+			case !on:
+				found = append(found, Violation{
+					Field:  settingPath(w, c, v, name),
+					Detail: fmt.Sprintf("%s is %s and the pod is outside the mesh; want true", name, shown(v, "not set (false)")),
+				})
+			}
+		}
+		if len(found) > 0 && e.state == meshUnknown {
+			return unknown(e.missing)
+		}
+		return failedOrPassed(found)
+	},
+}

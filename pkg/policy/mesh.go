@@ -1,0 +1,280 @@
+package policy
+
+import (
+	"cmp"
+	"slices"
+
+	istiosecurity "istio.io/api/security/v1beta1"
+	securityv1 "istio.io/client-go/pkg/apis/security/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/yaml"
+
+	"github.com/mojasec/mojasec/pkg/api/v1alpha1"
+)
+
+// Labels and names by which pods and namespaces take part in the mesh.
+const (
+	labelInject        = "sidecar.istio.io/inject"
+	labelDataplaneMode = "istio.io/dataplane-mode"
+	labelRevision      = "istio.io/rev"
+	labelInjection     = "istio-injection"
+
+	proxyContainer = "istio-proxy"
+
+	meshSidecar = v1alpha1.MeshSidecar
+	meshAmbient = v1alpha1.MeshAmbient
+)
+
+// MeshConfig is what rules read of Istio's mesh config.
+type MeshConfig struct {
+	EnableAutoMTLS *bool `json:"enableAutoMtls"`
+	MeshMTLS       struct {
+		MinProtocolVersion string `json:"minProtocolVersion"`
+	} `json:"meshMTLS"`
+	RootNamespace string `json:"rootNamespace"`
+	// Bad says that the text is no mesh config; the rest is then unknown.
+	Bad bool `json:"-"`
+}
+
+// ParseMeshConfig reads the key "mesh" of ConfigMap istio.
+func ParseMeshConfig(text []byte) *MeshConfig {
+	cfg := &MeshConfig{}
+	if err := yaml.Unmarshal(text, cfg); err != nil {
+		return &MeshConfig{Bad: true}
+	}
+	return cfg
+}
+
+// meshFacts is what is known of the mesh as a whole.
+type meshFacts struct {
+	// known is false when nothing in the input tells of a mesh.
+	known bool
+	// config is nil when the mesh config is not known.
+	config    *MeshConfig
+	configRef Ref
+	root      string
+}
+
+func (s *Snapshot) newMeshFacts() meshFacts {
+	m := meshFacts{known: !s.incomplete(FactMesh), root: s.profile.MeshRootNamespace}
+	for _, sh := range s.shardsInOrder() {
+		if sh.namespace != nil || sh.hasIstio() {
+			m.known = true
+			break
+		}
+	}
+	if d, presence := s.ConfigMap(m.root, "istio"); presence == Present && d.Mesh != nil && !d.Mesh.Bad {
+		m.config, m.configRef = d.Mesh, d.Ref
+		m.known = true
+		if d.Mesh.RootNamespace != "" {
+			m.root = d.Mesh.RootNamespace
+		}
+	}
+	return m
+}
+
+func (sh *shard) hasIstio() bool {
+	return len(sh.peerAuthentications)+len(sh.authorizationPolicies)+len(sh.destinationRules)+
+		len(sh.gateways)+len(sh.virtualServices)+len(sh.envoyFilters) > 0
+}
+
+// mtlsMode is an effective mode of mutual TLS.
+type mtlsMode = istiosecurity.PeerAuthentication_MutualTLS_Mode
+
+const (
+	mtlsUnset      = istiosecurity.PeerAuthentication_MutualTLS_UNSET
+	mtlsStrict     = istiosecurity.PeerAuthentication_MutualTLS_STRICT
+	mtlsPermissive = istiosecurity.PeerAuthentication_MutualTLS_PERMISSIVE
+)
+
+// mtls is the effective mode of a workload and where it comes from.
+type mtls struct {
+	mode mtlsMode
+	from *securityv1.PeerAuthentication // nil: nothing sets it, so Istio's default
+	// ports that differ from mode, by port.
+	ports []portMTLS
+}
+
+type portMTLS struct {
+	port  uint32
+	mode  mtlsMode
+	from  Ref
+	field *field.Path
+}
+
+// effectiveMTLS resolves PeerAuthentications as istiod does: mesh-wide, then
+// namespace, then workload, then port; unset inherits; of several at one level
+// the oldest counts; with none at all the mode is PERMISSIVE.
+func (s *Snapshot) effectiveMTLS(ns string, labels map[string]string) mtls {
+	out := mtls{mode: mtlsPermissive}
+	out.inherit(s.oldestPolicy(s.mesh.root, nil))
+	if ns != s.mesh.root { // which has no level of its own between
+		out.inherit(s.oldestPolicy(ns, nil))
+	}
+	workload := s.oldestPolicy(ns, labels)
+	out.inherit(workload)
+	if workload == nil {
+		return out
+	}
+	for port, m := range workload.Spec.PortLevelMtls {
+		if m.GetMode() != mtlsUnset && m.GetMode() != out.mode {
+			out.ports = append(out.ports, portMTLS{
+				port: port, mode: m.GetMode(), from: RefOf(workload),
+				field: field.NewPath("spec", "portLevelMtls").Key(itoa(port)).Child("mode"),
+			})
+		}
+	}
+	slices.SortFunc(out.ports, func(a, b portMTLS) int { return cmp.Compare(a.port, b.port) })
+	return out
+}
+
+func (m *mtls) inherit(p *securityv1.PeerAuthentication) {
+	if p == nil || p.Spec.Mtls.GetMode() == mtlsUnset {
+		return
+	}
+	m.mode, m.from = p.Spec.Mtls.GetMode(), p
+}
+
+// oldestPolicy returns the PeerAuthentication of a namespace that counts:
+// without labels the one for the namespace, with labels the one for the
+// workload. A selector in the root namespace selects nothing (istiod ignores
+// it).
+func (s *Snapshot) oldestPolicy(ns string, labels map[string]string) *securityv1.PeerAuthentication {
+	sh := s.shard(ns)
+	if sh == nil || (labels != nil && ns == s.mesh.root) {
+		return nil
+	}
+	var oldest *securityv1.PeerAuthentication
+	for _, p := range sh.peerAuthentications {
+		match := p.Spec.Selector.GetMatchLabels()
+		if (len(match) == 0) != (labels == nil) || !isSubset(match, labels) {
+			continue
+		}
+		if oldest == nil || p.CreationTimestamp.Before(&oldest.CreationTimestamp) {
+			oldest = p
+		}
+	}
+	return oldest
+}
+
+// meshState tells whether a pod will be in the mesh.
+type meshState int
+
+const (
+	meshUnknown meshState = iota
+	meshIn
+	meshOut
+	meshNone // the Profile says there is no mesh
+)
+
+// enrolment is whether a pod will be in the mesh, how, and if not why.
+type enrolment struct {
+	state meshState
+	mesh  v1alpha1.Mesh // sidecar or ambient
+	// why a pod stays out, as a sentence.
+	why string
+	// member and key lead to what keeps it out, below the pod template.
+	member, key string
+	// silent: nothing says that it should stay out; it was not asked in.
+	silent  bool
+	missing Fact
+}
+
+// field is what keeps a pod out of the mesh; nil when that is its namespace.
+func (e *enrolment) field(w *Workload) *field.Path {
+	switch {
+	case e.member == "":
+		return nil
+	case e.key == "":
+		return w.PodPath.Child("spec", e.member)
+	}
+	return w.PodPath.Child("metadata", e.member).Key(e.key)
+}
+
+// enrolment decides how a pod takes part in the mesh.
+func (s *Snapshot) enrolment(w *Workload) enrolment {
+	e := enrolment{mesh: s.profile.Mesh}
+	if e.mesh == v1alpha1.MeshNone {
+		e.state = meshNone
+		return e
+	}
+	labels, presence := s.Namespace(w.Ref.Namespace)
+	if e.mesh == v1alpha1.MeshAuto {
+		e.mesh = autoMesh(w, labels)
+	}
+	switch {
+	case w.Mesh.HostNetwork:
+		e.state, e.why, e.member = meshOut, "the pod is on the host network, where no proxy sees its traffic", "hostNetwork"
+		return e
+	case w.Mesh.HasProxy, w.Mesh.Redirected:
+		e.state = meshIn
+		return e
+	case e.mesh == meshAmbient:
+		return s.ambientEnrolment(w, e, labels, presence)
+	}
+	return s.sidecarEnrolment(w, e, labels, presence)
+}
+
+// autoMesh reads the kind of mesh from labels: ambient where a pod or its
+// namespace asks for it, else sidecars.
+func autoMesh(w *Workload, labels map[string]string) v1alpha1.Mesh {
+	if w.Mesh.DataplaneMode == "ambient" || (labels[labelDataplaneMode] == "ambient" && w.Mesh.Inject != "true") {
+		return meshAmbient
+	}
+	return meshSidecar
+}
+
+func (s *Snapshot) ambientEnrolment(w *Workload, e enrolment, labels map[string]string, presence Presence) enrolment {
+	switch w.Mesh.DataplaneMode {
+	case "ambient":
+		e.state = meshIn
+	case "":
+		switch {
+		case presence == Unknown:
+			e.state, e.missing = meshUnknown, Fact{Kind: FactNamespace, Name: w.Ref.Namespace}
+		case labels[labelDataplaneMode] == "ambient":
+			e.state = meshIn
+		default:
+			e.state, e.silent = meshOut, true
+			e.why = "neither the pod nor its namespace has the label " + labelDataplaneMode + ": ambient"
+			e.member, e.key = "labels", labelDataplaneMode
+		}
+	default:
+		e.state = meshOut
+		e.why = "its label " + labelDataplaneMode + ": " + w.Mesh.DataplaneMode + " keeps it out of the mesh"
+		e.member, e.key = "labels", labelDataplaneMode
+	}
+	return e
+}
+
+// sidecarEnrolment follows Istio's injection webhook: the pod's own word wins,
+// then the namespace's.
+func (s *Snapshot) sidecarEnrolment(w *Workload, e enrolment, labels map[string]string, presence Presence) enrolment {
+	e.member, e.key = "labels", labelInject
+	if _, ok := w.Labels[labelInject]; !ok && w.Mesh.Inject != "" {
+		e.member = "annotations"
+	}
+	switch {
+	case labels[labelInjection] == "disabled": // Istio's webhook never sees its pods
+		e.state = meshOut
+		e.why = "the label " + labelInjection + ": disabled of its namespace keeps it out of the mesh"
+		e.member = ""
+	case w.Mesh.Inject == "true":
+		e.state = meshIn
+	case w.Mesh.Inject != "":
+		e.state = meshOut
+		e.why = labelInject + ": " + w.Mesh.Inject + " keeps it out of the mesh"
+	case w.Mesh.Revision != "":
+		e.state = meshIn
+	case presence == Unknown && !s.mesh.known:
+		e.state, e.missing = meshUnknown, Fact{Kind: FactMesh}
+	case presence == Unknown:
+		e.state, e.missing, e.silent = meshUnknown, Fact{Kind: FactNamespace, Name: w.Ref.Namespace}, true
+	case labels[labelInjection] == "enabled", labels[labelInjection] == "" && labels[labelRevision] != "":
+		e.state = meshIn
+	default:
+		e.state, e.silent = meshOut, true
+		e.why = "neither the pod nor its namespace asks for a sidecar"
+	}
+	return e
+}

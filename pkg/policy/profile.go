@@ -1,0 +1,115 @@
+package policy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/mojasec/mojasec/pkg/api/v1alpha1"
+	"github.com/mojasec/mojasec/pkg/crypto"
+)
+
+// LabelMode on a namespace says what admission does there.
+const LabelMode = v1alpha1.LabelMode
+
+// Mode is what admission does with findings, the weakest first.
+type Mode string
+
+// The modes. ModeNone is a namespace without the label.
+const (
+	ModeNone    Mode = ""
+	ModeAudit   Mode = "audit"
+	ModeWarn    Mode = "warn"
+	ModeEnforce Mode = "enforce"
+)
+
+func (m Mode) rank() int {
+	return slices.Index([]Mode{ModeNone, ModeAudit, ModeWarn, ModeEnforce}, m)
+}
+
+// weaker returns the weaker of two modes.
+func weaker(a, b Mode) Mode {
+	if a.rank() < b.rank() {
+		return a
+	}
+	return b
+}
+
+// Mode returns the mode of a namespace. It is Unknown when the labels are. A
+// value that is no mode counts as enforce: a typing error must not switch
+// protection off.
+func (s *Snapshot) Mode(ns string) (Mode, Presence) {
+	labels, presence := s.Namespace(ns)
+	if presence != Present {
+		return ModeNone, presence
+	}
+	value, ok := labels[LabelMode]
+	switch m := Mode(value); {
+	case !ok:
+		return ModeNone, Present
+	case m == ModeAudit || m == ModeWarn:
+		return m, Present
+	}
+	return ModeEnforce, Present
+}
+
+// profile is a Profile, prepared for look-up.
+type profile struct {
+	*v1alpha1.ProfileSpec
+	name       string
+	modes      map[ID]Mode
+	recogniser recogniser
+	published  *crypto.PublishedKeys
+	// secrets are the tags of the extra published ILP secrets.
+	secrets map[crypto.Tag]bool
+}
+
+func (p *profile) isPublishedSecret(t crypto.Tag) bool { return p.secrets[t] }
+
+func newProfile(p *v1alpha1.Profile, published *crypto.PublishedKeys, h *crypto.Hasher) *profile {
+	spec := p.Spec.DeepCopy()
+	spec.Default()
+	out := &profile{
+		ProfileSpec: spec, name: p.Name, published: published,
+		recogniser: recogniser{rules: spec.Recognition},
+	}
+	if len(spec.PublishedSecrets) > 0 {
+		out.secrets = make(map[crypto.Tag]bool, len(spec.PublishedSecrets))
+		for _, secret := range spec.PublishedSecrets {
+			out.secrets[h.Sum(crypto.TrimSecret([]byte(secret)))] = true
+		}
+	}
+	if len(spec.Checks) > 0 {
+		out.modes = make(map[ID]Mode, len(spec.Checks))
+		for _, c := range spec.Checks {
+			out.modes[ID(c.ID)] = Mode(c.Mode)
+		}
+	}
+	var extra []crypto.PublishedKey
+	for _, k := range spec.PublishedKeys {
+		// The API server has validated the form.
+		if f, err := crypto.ParseFingerprint(k.SPKISHA256); err == nil {
+			extra = append(extra, crypto.PublishedKey{Fingerprint: f, Use: k.Use, PublishedIn: k.PublishedIn})
+		}
+	}
+	if len(extra) > 0 {
+		out.published = published.With(extra...)
+	}
+	return out
+}
+
+// mode returns the Profile's mode for a check: enforce unless it says less.
+func (p *profile) mode(id ID) Mode {
+	if m, ok := p.modes[id]; ok {
+		return m
+	}
+	return ModeEnforce
+}
+
+// forDFSP fills the DFSP into a name pattern such as "{dfsp}-jws-keys".
+func forDFSP(pattern, dfsp string) string { return strings.ReplaceAll(pattern, "{dfsp}", dfsp) }
+
+// fitsPattern tells whether a name is what forDFSP makes of a pattern.
+func fitsPattern(pattern, name string) bool {
+	prefix, suffix, ok := strings.Cut(pattern, "{dfsp}")
+	return ok && len(name) > len(prefix)+len(suffix) && strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix)
+}

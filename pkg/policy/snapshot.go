@@ -1,0 +1,426 @@
+package policy
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	istionetworkingv1 "istio.io/client-go/pkg/apis/networking/v1"
+	istionetworkingv1alpha3 "istio.io/client-go/pkg/apis/networking/v1alpha3"
+	securityv1 "istio.io/client-go/pkg/apis/security/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/mojasec/mojasec/pkg/api/v1alpha1"
+	"github.com/mojasec/mojasec/pkg/crypto"
+)
+
+// Snapshot is what is known: immutable, indexed, sharded by namespace. It
+// holds facts about Secrets, never their values.
+//
+// A Snapshot is safe for concurrent use. [Snapshot.At], [Snapshot.With] and
+// [Snapshot.Without] return new ones that share what did not change.
+type Snapshot struct {
+	now     time.Time
+	opts    SnapshotOptions
+	hasher  *crypto.Hasher
+	profile *profile
+	waivers waivers
+	// shards by namespace; over holds those that differ in a what-if copy.
+	shards map[string]*shard
+	order  []*shard // shards by namespace
+	over   *overlay
+	mesh   meshFacts
+	// merged is the index of all namespaces.
+	merged *lazyIndex
+	// ids are the checks that exist.
+	ids map[ID]bool
+}
+
+// overlay is a list of shards that replace those of the base.
+type overlay struct {
+	name  string
+	shard *shard
+	next  *overlay
+}
+
+// SnapshotOptions says how much of the truth the objects are.
+type SnapshotOptions struct {
+	// Now is the time of the verdict: waivers and ages are judged at it.
+	Now time.Time
+	// HashKey is random per process. It keys the hashes by which equal secrets
+	// of different DFSPs are found.
+	HashKey []byte
+	// Incomplete lists the kinds of facts that may exist beyond the given
+	// objects: what is missing of them is unknown, not absent.
+	Incomplete []FactKind
+	// Expected lists the kinds of facts whose absence is normal for the door:
+	// checks skipped for them alone do not make a report incomplete.
+	Expected []FactKind
+	// Waivers replaces the Waiver objects: offline a pull request must not
+	// waive itself. Nil takes those among the objects.
+	Waivers []*v1alpha1.Waiver
+	// TrustWaivers makes Waiver objects among the objects count.
+	TrustWaivers bool
+	// PublishedKeys defaults to the list in the program.
+	PublishedKeys *crypto.PublishedKeys
+}
+
+// OfflineOptions are the options of a door that has manifests only: their
+// NetworkPolicies, Istio objects and Profile are the whole truth, while
+// Secrets, ConfigMaps, namespaces and everything about a running cluster may
+// exist beyond them.
+func OfflineOptions(now time.Time, hashKey []byte) SnapshotOptions {
+	return SnapshotOptions{
+		Now: now, HashKey: hashKey,
+		Incomplete: []FactKind{
+			FactSecret, FactConfigMap, FactNamespace, FactService, FactMesh, FactMeshConfig,
+			FactCA, FactKeyAge, FactSetting, FactQuarantine, FactSecretReaders,
+		},
+		Expected: []FactKind{
+			FactSecret, FactConfigMap, FactService, FactMeshConfig, FactCA, FactKeyAge,
+			FactSetting, FactQuarantine, FactSecretReaders,
+		},
+	}
+}
+
+// shard is one namespace. The cluster's own objects are in shard "".
+// Its slices are sorted by name and never changed once the shard is built.
+type shard struct {
+	name      string
+	namespace *corev1.Namespace // nil when not given
+
+	secrets               []*Data
+	configMaps            []*Data
+	workloads             []*Workload
+	services              []*corev1.Service
+	networkPolicies       []*networkingv1.NetworkPolicy
+	peerAuthentications   []*securityv1.PeerAuthentication
+	authorizationPolicies []*securityv1.AuthorizationPolicy
+	destinationRules      []*istionetworkingv1.DestinationRule
+	gateways              []*istionetworkingv1.Gateway
+	virtualServices       []*istionetworkingv1.VirtualService
+	envoyFilters          []*istionetworkingv1alpha3.EnvoyFilter
+
+	index lazyIndex
+}
+
+// NewSnapshot reduces objects to a Snapshot. Objects of kinds it does not know
+// are passed over; of two with the same name the later one counts.
+func NewSnapshot(opts SnapshotOptions, objs []runtime.Object) *Snapshot {
+	if opts.PublishedKeys == nil {
+		opts.PublishedKeys = crypto.Published()
+	}
+	s := &Snapshot{now: opts.Now, opts: opts, hasher: crypto.NewHasher(opts.HashKey), shards: map[string]*shard{}, merged: &lazyIndex{}, ids: map[ID]bool{}}
+	for _, c := range catalogue {
+		s.ids[c.ID] = true
+	}
+	s.profile = newProfile(profileOf(objs), opts.PublishedKeys, s.hasher)
+	waiverObjs := opts.Waivers
+	for _, obj := range objs {
+		if w, ok := obj.(*v1alpha1.Waiver); ok && opts.TrustWaivers {
+			waiverObjs = append(slices.Clip(waiverObjs), w)
+		}
+		if ns, ok := namespaceOf(obj); ok {
+			sh := s.shards[ns]
+			if sh == nil {
+				sh = &shard{name: ns}
+				s.shards[ns] = sh
+			}
+			sh.add(s.reduce(obj))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.shards)) {
+		s.shards[name].sort()
+		s.order = append(s.order, s.shards[name])
+	}
+	s.waivers = newWaivers(waiverObjs)
+	s.mesh = s.newMeshFacts()
+	return s
+}
+
+func profileOf(objs []runtime.Object) *v1alpha1.Profile {
+	for _, obj := range slices.Backward(objs) {
+		if p, ok := obj.(*v1alpha1.Profile); ok && p.Name == v1alpha1.DefaultProfileName {
+			return p
+		}
+	}
+	return v1alpha1.DefaultProfile()
+}
+
+// namespaceOf returns the shard an object belongs to.
+func namespaceOf(obj runtime.Object) (string, bool) {
+	switch o := obj.(type) {
+	case *corev1.Namespace:
+		return o.Name, true
+	case metav1.Object:
+		return o.GetNamespace(), true
+	}
+	return "", false
+}
+
+// At returns the same knowledge, judged at another time.
+func (s *Snapshot) At(now time.Time) *Snapshot {
+	out := *s
+	out.now = now
+	return &out
+}
+
+// Now is the time of the verdict.
+func (s *Snapshot) Now() time.Time { return s.now }
+
+// With returns the Snapshot as it would be with obj created or replaced. Only
+// the namespace of obj is copied.
+func (s *Snapshot) With(obj runtime.Object) *Snapshot {
+	if p, ok := obj.(*v1alpha1.Profile); ok {
+		return s.withProfile(p)
+	}
+	ns, ok := namespaceOf(obj)
+	if !ok {
+		return s
+	}
+	sh := s.shard(ns).clone(ns)
+	sh.remove(RefOf(obj))
+	sh.add(s.reduce(obj))
+	sh.sort()
+	return s.overlaid(sh)
+}
+
+// Without returns the Snapshot as it would be with an object deleted.
+func (s *Snapshot) Without(ref Ref) *Snapshot {
+	ns := ref.Namespace
+	if ref.Kind == "Namespace" {
+		ns = ref.Name
+	}
+	if ref.Kind == "Profile" && ref.Name == v1alpha1.DefaultProfileName {
+		return s.withProfile(v1alpha1.DefaultProfile())
+	}
+	sh := s.shard(ns).clone(ns)
+	sh.remove(ref)
+	return s.overlaid(sh)
+}
+
+func (s *Snapshot) overlaid(sh *shard) *Snapshot {
+	out := *s
+	out.over = &overlay{name: sh.name, shard: sh, next: s.over}
+	out.merged = &lazyIndex{}
+	out.mesh = out.newMeshFacts()
+	return &out
+}
+
+func (s *Snapshot) withProfile(p *v1alpha1.Profile) *Snapshot {
+	out := *s
+	out.merged = &lazyIndex{}
+	out.profile = newProfile(p, s.opts.PublishedKeys, s.hasher)
+	out.mesh = out.newMeshFacts()
+	return &out
+}
+
+// shard returns the shard of a namespace; nil when nothing in it is known.
+func (s *Snapshot) shard(ns string) *shard {
+	for o := s.over; o != nil; o = o.next {
+		if o.name == ns {
+			return o.shard
+		}
+	}
+	return s.shards[ns]
+}
+
+// shardsInOrder returns every shard, ordered by namespace.
+func (s *Snapshot) shardsInOrder() []*shard {
+	if s.over == nil {
+		return s.order
+	}
+	out := slices.Clone(s.order)
+	for i, sh := range out {
+		out[i] = s.shard(sh.name)
+	}
+	for o := s.over; o != nil; o = o.next {
+		if !slices.ContainsFunc(out, func(sh *shard) bool { return sh.name == o.name }) {
+			out = append(out, o.shard)
+		}
+	}
+	return out
+}
+
+func (sh *shard) clone(name string) *shard {
+	if sh == nil {
+		return &shard{name: name}
+	}
+	return &shard{
+		name: sh.name, namespace: sh.namespace,
+		secrets: slices.Clone(sh.secrets), configMaps: slices.Clone(sh.configMaps),
+		workloads: slices.Clone(sh.workloads), services: slices.Clone(sh.services),
+		networkPolicies:     slices.Clone(sh.networkPolicies),
+		peerAuthentications: slices.Clone(sh.peerAuthentications), authorizationPolicies: slices.Clone(sh.authorizationPolicies),
+		destinationRules: slices.Clone(sh.destinationRules), gateways: slices.Clone(sh.gateways),
+		virtualServices: slices.Clone(sh.virtualServices), envoyFilters: slices.Clone(sh.envoyFilters),
+	}
+}
+
+// reduce turns an object into what a shard keeps of it.
+func (s *Snapshot) reduce(obj runtime.Object) any {
+	switch o := obj.(type) {
+	case *corev1.Secret:
+		return reduceSecret(RefOf(o), o, s.hasher)
+	case *corev1.ConfigMap:
+		return reduceConfigMap(RefOf(o), o, s.hasher)
+	}
+	if m, ok := podOf(obj); ok {
+		return newWorkload(RefOf(obj), m.meta, m.pod, m.path, &s.profile.recogniser, s.hasher)
+	}
+	return obj
+}
+
+func (sh *shard) add(obj any) {
+	switch o := obj.(type) {
+	case *Data:
+		if o.Ref.Kind == "Secret" {
+			sh.secrets = append(sh.secrets, o)
+		} else {
+			sh.configMaps = append(sh.configMaps, o)
+		}
+	case *Workload:
+		sh.workloads = append(sh.workloads, o)
+	case *corev1.Namespace:
+		sh.namespace = o
+	case *corev1.Service:
+		sh.services = append(sh.services, o)
+	case *networkingv1.NetworkPolicy:
+		sh.networkPolicies = append(sh.networkPolicies, o)
+	case *securityv1.PeerAuthentication:
+		sh.peerAuthentications = append(sh.peerAuthentications, o)
+	case *securityv1.AuthorizationPolicy:
+		sh.authorizationPolicies = append(sh.authorizationPolicies, o)
+	case *istionetworkingv1.DestinationRule:
+		sh.destinationRules = append(sh.destinationRules, o)
+	case *istionetworkingv1.Gateway:
+		sh.gateways = append(sh.gateways, o)
+	case *istionetworkingv1.VirtualService:
+		sh.virtualServices = append(sh.virtualServices, o)
+	case *istionetworkingv1alpha3.EnvoyFilter:
+		sh.envoyFilters = append(sh.envoyFilters, o)
+	}
+}
+
+func (sh *shard) sort() {
+	sh.secrets = sortedData(sh.secrets)
+	sh.configMaps = sortedData(sh.configMaps)
+	sh.workloads = sortedLast(sh.workloads, func(w *Workload) Ref { return w.Ref })
+	sh.services = sortedObjects(sh.services)
+	sh.networkPolicies = sortedObjects(sh.networkPolicies)
+	sh.peerAuthentications = sortedObjects(sh.peerAuthentications)
+	sh.authorizationPolicies = sortedObjects(sh.authorizationPolicies)
+	sh.destinationRules = sortedObjects(sh.destinationRules)
+	sh.gateways = sortedObjects(sh.gateways)
+	sh.virtualServices = sortedObjects(sh.virtualServices)
+	sh.envoyFilters = sortedObjects(sh.envoyFilters)
+}
+
+func sortedData(in []*Data) []*Data { return sortedLast(in, func(d *Data) Ref { return d.Ref }) }
+
+func sortedObjects[T runtime.Object](in []T) []T {
+	return sortedLast(in, func(o T) Ref { return RefOf(o) })
+}
+
+// sortedLast sorts by reference and keeps the last of equal ones.
+func sortedLast[T any](in []T, ref func(T) Ref) []T {
+	slices.Reverse(in)
+	slices.SortStableFunc(in, func(a, b T) int { return compareIdentity(ref(a), ref(b)) })
+	return slices.CompactFunc(in, func(a, b T) bool { return compareIdentity(ref(a), ref(b)) == 0 })
+}
+
+// compareIdentity orders references without their version: an object is the
+// same at every served version.
+func compareIdentity(a, b Ref) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace))
+}
+
+func (sh *shard) remove(ref Ref) {
+	same := func(o Ref) bool { return compareIdentity(o, ref) == 0 }
+	switch ref.Kind {
+	case "Namespace":
+		sh.namespace = nil
+	case "Secret":
+		sh.secrets = slices.DeleteFunc(sh.secrets, func(d *Data) bool { return same(d.Ref) })
+	case "ConfigMap":
+		sh.configMaps = slices.DeleteFunc(sh.configMaps, func(d *Data) bool { return same(d.Ref) })
+	case "Service":
+		sh.services = deleteObject(sh.services, same)
+	case "NetworkPolicy":
+		sh.networkPolicies = deleteObject(sh.networkPolicies, same)
+	case "PeerAuthentication":
+		sh.peerAuthentications = deleteObject(sh.peerAuthentications, same)
+	case "AuthorizationPolicy":
+		sh.authorizationPolicies = deleteObject(sh.authorizationPolicies, same)
+	case "DestinationRule":
+		sh.destinationRules = deleteObject(sh.destinationRules, same)
+	case "Gateway":
+		sh.gateways = deleteObject(sh.gateways, same)
+	case "VirtualService":
+		sh.virtualServices = deleteObject(sh.virtualServices, same)
+	case "EnvoyFilter":
+		sh.envoyFilters = deleteObject(sh.envoyFilters, same)
+	default:
+		sh.workloads = slices.DeleteFunc(sh.workloads, func(w *Workload) bool { return same(w.Ref) })
+	}
+}
+
+func deleteObject[T runtime.Object](in []T, same func(Ref) bool) []T {
+	return slices.DeleteFunc(in, func(o T) bool { return same(RefOf(o)) })
+}
+
+// isCheck tells whether a check exists.
+func (s *Snapshot) isCheck(id ID) bool { return s.ids[id] }
+
+// incomplete tells whether facts of a kind may exist beyond what was given.
+func (s *Snapshot) incomplete(kind FactKind) bool { return slices.Contains(s.opts.Incomplete, kind) }
+
+// absence is the presence of something that was not found.
+func (s *Snapshot) absence(kind FactKind) Presence {
+	if s.incomplete(kind) {
+		return Unknown
+	}
+	return Absent
+}
+
+// Secret returns the facts of a Secret.
+func (s *Snapshot) Secret(ns, name string) (*Data, Presence) { return s.data(FromSecret, ns, name) }
+
+// ConfigMap returns the facts of a ConfigMap.
+func (s *Snapshot) ConfigMap(ns, name string) (*Data, Presence) {
+	return s.data(FromConfigMap, ns, name)
+}
+
+func (s *Snapshot) data(source SettingSource, ns, name string) (*Data, Presence) {
+	kind := source.fact(ns, name).Kind
+	if sh := s.shard(ns); sh != nil {
+		list := sh.configMaps
+		if source == FromSecret {
+			list = sh.secrets
+		}
+		if i, ok := slices.BinarySearchFunc(list, name, func(d *Data, n string) int { return cmp.Compare(d.Ref.Name, n) }); ok {
+			return list[i], Present
+		}
+	}
+	return nil, s.absence(kind)
+}
+
+// Namespace returns the labels of a namespace.
+func (s *Snapshot) Namespace(name string) (labels map[string]string, presence Presence) {
+	if sh := s.shard(name); sh != nil && sh.namespace != nil {
+		return sh.namespace.Labels, Present
+	}
+	return nil, s.absence(FactNamespace)
+}
+
+// workloads returns the workloads of a namespace, ordered by name.
+func (s *Snapshot) workloads(ns string) []*Workload {
+	if sh := s.shard(ns); sh != nil {
+		return sh.workloads
+	}
+	return nil
+}

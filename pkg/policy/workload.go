@@ -1,0 +1,177 @@
+package policy
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/mojasec/mojasec/pkg/crypto"
+)
+
+// Workload is a pod or pod maker, resolved as far as its own text allows: who
+// it is and where its settings, keys and secrets come from. It holds no secret.
+type Workload struct {
+	Ref Ref
+	// PodPath leads from the object to its pod template; nil for a Pod.
+	PodPath *field.Path
+	Role    Role
+	// Component is the name of the Mojaloop component, for example
+	// "quoting-service-handler"; empty when Role is Other.
+	Component string
+	// Signs tells that this component signs FSPIOP messages when its
+	// settings say so.
+	Signs bool
+	// Job is set for Jobs, CronJobs, their pods, and Helm hooks.
+	Job bool
+	// LabelDFSP is the DFSP that labels name; empty when none does.
+	LabelDFSP string
+	// LabelKey is the label LabelDFSP was read from.
+	LabelKey string
+
+	Labels         map[string]string // of the pod
+	ServiceAccount string            // "default" when the pod names none
+	Containers     []Container
+	Volumes        []corev1.Volume
+	Mesh           MeshWish
+}
+
+// MeshWish is what a pod itself says of the mesh.
+type MeshWish struct {
+	HostNetwork bool
+	// Inject is the value of sidecar.istio.io/inject, the label before the
+	// annotation of the same name.
+	Inject string
+	// DataplaneMode is the pod's own istio.io/dataplane-mode.
+	DataplaneMode string
+	// Revision is the pod's own istio.io/rev.
+	Revision string
+	// HasProxy and Redirected tell that a running pod is in the mesh: a
+	// container istio-proxy, the annotation ambient.istio.io/redirection.
+	HasProxy, Redirected bool
+}
+
+// ContainerKind tells containers apart by the list they stand in.
+type ContainerKind int
+
+// The kinds of containers. A native sidecar is an init container that keeps
+// running.
+const (
+	MainContainer ContainerKind = iota
+	InitContainer
+	NativeSidecar
+	EphemeralContainer
+)
+
+// Container is a container of a Workload.
+type Container struct {
+	Name  string
+	Kind  ContainerKind
+	Index int // in its list
+	// SDK marks a container that runs the Mojaloop SDK, by image or because
+	// it sets what only the SDK reads.
+	SDK        bool
+	WorkingDir string
+	Settings   []Setting
+	EnvFrom    []EnvFrom
+	Mounts     []corev1.VolumeMount
+}
+
+// Path returns the field of the container in the object of w.
+func (c *Container) Path(w *Workload) *field.Path {
+	list := "containers"
+	switch c.Kind {
+	case InitContainer, NativeSidecar:
+		list = "initContainers"
+	case EphemeralContainer:
+		list = "ephemeralContainers"
+	case MainContainer:
+	}
+	return w.PodPath.Child("spec", list).Index(c.Index)
+}
+
+// SDK returns the container that runs the SDK as a server: the first main
+// container or native sidecar that does. It is nil for pods that are no SDK.
+func (w *Workload) SDK() *Container {
+	for i := range w.Containers {
+		if c := &w.Containers[i]; c.SDK && (c.Kind == MainContainer || c.Kind == NativeSidecar) {
+			return c
+		}
+	}
+	for i := range w.Containers {
+		if w.Containers[i].SDK {
+			return &w.Containers[i]
+		}
+	}
+	return nil
+}
+
+// Main returns the container of a hub service: the one named like its
+// component, else the first.
+func (w *Workload) Main() *Container {
+	var first *Container
+	for i := range w.Containers {
+		c := &w.Containers[i]
+		if c.Kind != MainContainer {
+			continue
+		}
+		if c.Name == w.Component {
+			return c
+		}
+		if first == nil {
+			first = c
+		}
+	}
+	return first
+}
+
+// newWorkload reduces a pod template. ref and owner describe the object it
+// stands in; podPath leads to it.
+func newWorkload(ref Ref, meta *metav1.ObjectMeta, pod *corev1.PodTemplateSpec, podPath *field.Path, r *recogniser, h *crypto.Hasher) *Workload {
+	spec := &pod.Spec
+	w := &Workload{
+		Ref: ref, PodPath: podPath, Labels: pod.Labels, Volumes: spec.Volumes,
+		ServiceAccount: spec.ServiceAccountName,
+		Mesh: MeshWish{
+			HostNetwork:   spec.HostNetwork,
+			Inject:        pod.Labels[labelInject],
+			DataplaneMode: pod.Labels[labelDataplaneMode],
+			Revision:      pod.Labels[labelRevision],
+			Redirected:    pod.Annotations["ambient.istio.io/redirection"] == "enabled",
+		},
+	}
+	if w.ServiceAccount == "" {
+		w.ServiceAccount = "default"
+	}
+	if w.Mesh.Inject == "" {
+		w.Mesh.Inject = pod.Annotations[labelInject]
+	}
+	w.Containers = make([]Container, 0, len(spec.Containers)+len(spec.InitContainers)+len(spec.EphemeralContainers))
+	for i := range spec.Containers {
+		w.addContainer(&spec.Containers[i], MainContainer, i, h)
+	}
+	for i := range spec.InitContainers {
+		kind := InitContainer
+		if p := spec.InitContainers[i].RestartPolicy; p != nil && *p == corev1.ContainerRestartPolicyAlways {
+			kind = NativeSidecar
+		}
+		w.addContainer(&spec.InitContainers[i], kind, i, h)
+	}
+	for i := range spec.EphemeralContainers {
+		// Same fields by definition of the API (EphemeralContainerCommon).
+		c := corev1.Container(spec.EphemeralContainers[i].EphemeralContainerCommon)
+		w.addContainer(&c, EphemeralContainer, i, h)
+	}
+	r.recognise(w, meta, pod)
+	return w
+}
+
+func (w *Workload) addContainer(c *corev1.Container, kind ContainerKind, index int, h *crypto.Hasher) {
+	settings, from := environment(c, h)
+	w.Containers = append(w.Containers, Container{
+		Name: c.Name, Kind: kind, Index: index, WorkingDir: c.WorkingDir,
+		Settings: settings, EnvFrom: from, Mounts: c.VolumeMounts,
+	})
+	if c.Name == proxyContainer && kind != EphemeralContainer {
+		w.Mesh.HasProxy = true
+	}
+}
