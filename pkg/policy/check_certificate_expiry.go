@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -22,7 +23,7 @@ X.509 certificates in Secrets and ConfigMaps and ` + "`status.notAfter`" + ` of 
 			return issuedExpiry(u, snap.now)
 		}
 		data := snap.dataOf(sub)
-		if data == nil {
+		if data == nil || !snap.concernsScheme(data.Ref.Namespace) {
 			return notApplicable
 		}
 		var found []Violation
@@ -101,13 +102,13 @@ func issuedExpiry(u *unstructured.Unstructured, now time.Time) Result {
 // dataOf returns the facts of a Secret or ConfigMap that is judged; nil for
 // other subjects.
 func (s *Snapshot) dataOf(sub *Subject) *Data {
-	source := FromSecret
-	switch {
-	case sub.Object == nil:
-		return nil
-	case sub.Ref.Kind == "ConfigMap":
+	var source SettingSource
+	switch sub.Object.(type) {
+	case *corev1.Secret:
+		source = FromSecret
+	case *corev1.ConfigMap:
 		source = FromConfigMap
-	case sub.Ref.Kind != "Secret":
+	default:
 		return nil
 	}
 	if d, presence := s.data(source, sub.Ref.Namespace, sub.Ref.Name); presence == Present {
@@ -136,4 +137,11 @@ func (s *Snapshot) entryField(ref Ref, key string) *field.Path {
 		return dataField(d, key)
 	}
 	return field.NewPath("data").Key(key)
+}
+
+// concernsScheme tells whether a namespace is protected, has Mojaloop workloads
+// or is the mesh's; what is not known counts.
+func (s *Snapshot) concernsScheme(ns string) bool {
+	mode, presence := s.Mode(ns)
+	return presence != Present || mode != ModeNone || ns == s.mesh.root || s.selectsMojaloop(ns, nil)
 }

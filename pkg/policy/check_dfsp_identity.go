@@ -2,7 +2,6 @@ package policy
 
 import (
 	"fmt"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -22,39 +21,56 @@ them is an impostor.`,
 		if sub.Pod == nil || sub.Workload.Role != RoleSDK {
 			return notApplicable
 		}
-		w, c := sub.Workload, sub.Workload.SDK()
-		v := snap.Value(w, c, SettingDFSPID)
-		at := func() *field.Path { return settingPath(w, c, v, SettingDFSPID) }
-		switch {
-		case v.Dangling != "":
-			return failed(Violation{Field: at(), Detail: fmt.Sprintf("DFSP_ID comes from %s, which does not exist", v.Dangling)})
-		case v.Presence == Unknown || (v.Presence == Present && !v.IsText):
-			return unknown(v.missing(w, SettingDFSPID))
-		case v.Presence == Absent || strings.TrimSpace(v.Text) == "":
-			return failed(Violation{Field: at(), Detail: fmt.Sprintf("container %s does not set DFSP_ID, so the SDK calls itself %q", c.Name, DefaultDFSP)})
+		var all Result
+		for _, c := range sub.Workload.SDKs() {
+			all.join(identified(sub, c, snap))
 		}
-		var found []Violation
-		if w.LabelDFSP != "" && w.LabelDFSP != v.Text {
-			found = append(found, Violation{
-				Field:   at(),
-				Detail:  fmt.Sprintf("DFSP_ID is %q but the label %s says %q", v.Text, w.LabelKey, w.LabelDFSP),
-				Related: []Location{{Ref: sub.Ref, Field: w.PodPath.Child("metadata", "labels").Key(w.LabelKey), Message: "the label"}},
-			})
-		}
-		if other, ok := snap.otherClaim(w, v.Text); ok {
-			found = append(found, Violation{
-				Field:   at(),
-				Detail:  fmt.Sprintf("DFSP %q is also claimed by %s, of another owner", v.Text, other),
-				Related: []Location{{Ref: other, Message: "claims the same DFSP"}},
-			})
-		}
-		return failedOrPassed(found)
+		return all
 	},
+}
+
+// identified judges one container of an SDK.
+func identified(sub *Subject, c *Container, snap *Snapshot) Result {
+	w := sub.Workload
+	v := snap.Value(w, c, SettingDFSPID)
+	at := func() *field.Path { return settingPath(w, c, v, SettingDFSPID) }
+	switch {
+	case v.Dangling != "":
+		return failed(Violation{Field: at(), Detail: fmt.Sprintf("DFSP_ID comes from %s, which does not exist", v.Dangling)})
+	case v.Presence == Unknown || (v.Presence == Present && !v.IsText):
+		return unknown(v.missing(w, SettingDFSPID))
+	case v.Presence == Absent || v.Text == "":
+		return failed(Violation{Field: at(), Detail: fmt.Sprintf("container %s does not set DFSP_ID, so the SDK calls itself %q", c.Name, DefaultDFSP)})
+	case !identifier.MatchString(v.Text):
+		return failed(Violation{Field: at(), Detail: fmt.Sprintf("DFSP_ID is %s; want 1 to 32 letters, digits, dots, hyphens or underscores", quoted(v.Text))})
+	}
+	var found []Violation
+	if w.LabelDFSP != "" && w.LabelDFSP != v.Text {
+		found = append(found, Violation{
+			Field:   at(),
+			Detail:  fmt.Sprintf("DFSP_ID is %q but the label %s says %q", v.Text, w.LabelKey, w.LabelDFSP),
+			Related: []Location{{Ref: sub.Ref, Field: w.PodPath.Child("metadata", "labels").Key(w.LabelKey), Message: "the label"}},
+		})
+	}
+	if id := snap.DFSP(w); id.Presence == Present && id.Text != v.Text {
+		found = append(found, Violation{Field: at(), Detail: fmt.Sprintf("DFSP_ID is %q here and %q in another container of the pod", v.Text, id.Text)})
+	}
+	if other, ok := snap.otherClaim(w, v.Text); ok {
+		found = append(found, Violation{
+			Field:   at(),
+			Detail:  fmt.Sprintf("DFSP %q is also claimed by %s, of another owner", v.Text, other),
+			Related: []Location{{Ref: other, Message: "claims the same DFSP"}},
+		})
+	}
+	return failedOrPassed(found)
 }
 
 // otherClaim returns a workload of another owner that acts for a DFSP.
 func (s *Snapshot) otherClaim(w *Workload, dfsp string) (Ref, bool) {
 	for _, o := range s.whole().sdks[dfsp] {
+		if o.workload.Job || w.Job {
+			continue
+		}
 		if o.workload.Ref.Namespace != w.Ref.Namespace || o.workload.ServiceAccount != w.ServiceAccount {
 			return o.workload.Ref, true
 		}

@@ -17,6 +17,11 @@ and it is in version control. The secret belongs into a Secret, referred to with
 		var found []Violation
 		applies := false
 		for _, v := range values {
+			if p, ok := onCommandLine(sub, v.container, SettingILPSecret); ok {
+				applies = true
+				found = append(found, Violation{Field: p, Detail: fmt.Sprintf("container %s sets ILP_SECRET on its command line", v.container.Name)})
+				continue
+			}
 			set := v.value.Setting
 			if set == nil || (set.from && v.value.Presence == Unknown) {
 				continue // it may or may not come from there

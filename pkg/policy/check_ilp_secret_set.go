@@ -64,6 +64,9 @@ func ilpFix(sub *Subject, snap *Snapshot) string {
 		return ""
 	}
 	p := &snap.profile.ILP
-	name := forDFSP(p.SecretName, id.Text)
+	name, ok := forDFSP(p.SecretName, id.Text)
+	if !ok {
+		return ""
+	}
 	return fmt.Sprintf("set ILP_SECRET with `valueFrom: {secretKeyRef: {name: %s, key: %s}}`; to make the Secret: %s", name, p.Key, makeILPSecret(sub.Ref.Namespace, name, p.Key))
 }

@@ -16,7 +16,7 @@ is random per run: the report never holds anything from which a secret could be 
 		if sub.Pod != nil {
 			id = snap.DFSP(sub.Workload)
 		}
-		return eachILP(sub, snap, func(v ilpValue) (Violation, bool) {
+		r := eachILP(sub, snap, func(v ilpValue) (Violation, bool) {
 			if v.value.Tag.IsZero() {
 				return Violation{}, false
 			}
@@ -31,5 +31,9 @@ is random per run: the report never holds anything from which a secret could be 
 			}
 			return Violation{}, false
 		})
+		if missing := snap.whole().unknownSecrets; r.Applies && len(r.Violations)+len(r.Unknown) == 0 && len(missing) > 0 {
+			return unknown(missing[0])
+		}
+		return r
 	},
 }

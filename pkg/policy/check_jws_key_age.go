@@ -25,30 +25,34 @@ annotation ` + "`mojasec.io/key-since`" + ` of its Secret (the fingerprint it is
 ` + "`notBefore`" + ` of the certificate beside it. From files alone it is usually not known. The maximum is
 ` + "`spec.jws.maxKeyAge`" + ` of the Profile, 90 days by default.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
-		if !signsByRole(sub, snap) {
+		if !signsByRole(sub) {
 			return notApplicable
 		}
-		k := sub.key
-		if !k.hasKey {
-			if k.presence == Unknown {
-				return unknown(Fact{Kind: FactKeyAge, Namespace: sub.Ref.Namespace, Name: sub.Ref.Name})
-			}
-			return notApplicable
-		}
-		data, _ := snap.data(k.origin.Source, sub.Ref.Namespace, k.origin.Object)
-		since, ok := keySince(data, k.key.Fingerprint)
-		if !ok {
-			return unknown(Fact{Kind: FactKeyAge, Namespace: k.data.Namespace, Name: k.data.Name})
-		}
-		age, limit := snap.now.Sub(since), snap.profile.JWS.MaxKeyAge.Duration
-		if age <= limit {
-			return passed()
-		}
-		return failed(Violation{
-			At: &k.data, Field: snap.entryField(k.data, k.entry.Key),
-			Detail: fmt.Sprintf("key %s is %d days old; want at most %d", k.key.Fingerprint.Short(), int(age/day), int(limit/day)),
-		})
+		return sub.eachKey(func(k *keyAt) Result { return youngKey(sub, k, snap) })
 	},
+}
+
+// youngKey judges one signing key.
+func youngKey(sub *Subject, k *keyAt, snap *Snapshot) Result {
+	if !k.hasKey {
+		if k.presence == Unknown {
+			return unknown(Fact{Kind: FactKeyAge, Namespace: sub.Ref.Namespace, Name: sub.Ref.Name})
+		}
+		return notApplicable
+	}
+	data, _ := snap.data(k.origin.Source, sub.Ref.Namespace, k.origin.Object)
+	since, ok := keySince(data, k.key.Fingerprint)
+	if !ok {
+		return unknown(Fact{Kind: FactKeyAge, Namespace: k.data.Namespace, Name: k.data.Name})
+	}
+	age, limit := snap.now.Sub(since), snap.profile.JWS.MaxKeyAge.Duration
+	if age <= limit {
+		return passed()
+	}
+	return failed(Violation{
+		At: &k.data, Field: snap.entryField(k.data, k.entry.Key),
+		Detail: fmt.Sprintf("key %s is %d days old; want at most %d", k.key.Fingerprint.Short(), int(age/day), int(limit/day)),
+	})
 }
 
 // keySince tells since when a key is in a Secret.

@@ -23,7 +23,7 @@ read at all. The message in the log is ` + "`JWS public key for 'X' not availabl
 		applies := false
 		for i := range data.Entries {
 			e := &data.Entries[i]
-			if len(e.Keys) == 0 {
+			if len(e.Keys) == 0 || !snap.isHeld(data, e.Key) {
 				continue
 			}
 			applies = true

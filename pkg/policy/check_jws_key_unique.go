@@ -21,27 +21,34 @@ with, and of those that verifiers hold under different names.`,
 		if data := snap.dataOf(sub); data != nil {
 			return uniqueHeld(data, snap)
 		}
-		if !signsByRole(sub, snap) {
+		if !signsByRole(sub) {
 			return notApplicable
 		}
-		k := sub.key
-		id := snap.DFSP(sub.Workload)
-		switch {
-		case k.presence == Unknown && k.missing != (Fact{}):
-			return unknown(k.missing)
-		case !k.hasKey:
-			return notApplicable
-		}
-		others, related := snap.otherSigners(k.key.Fingerprint, id.Text)
-		if len(others) == 0 {
-			return passed()
-		}
-		return failed(Violation{
-			At: &k.data, Field: snap.entryField(k.data, k.entry.Key),
-			Detail:  fmt.Sprintf("%s signs with key %s, and so does %s", orUnnamed(id.Text), k.key.Fingerprint.Short(), strings.Join(others, ", ")),
-			Related: related,
-		})
+		return sub.eachKey(func(k *keyAt) Result { return uniqueKey(sub, k, snap) })
 	},
+}
+
+// uniqueKey judges one signing key.
+func uniqueKey(sub *Subject, k *keyAt, snap *Snapshot) Result {
+	id := snap.DFSP(sub.Workload)
+	switch {
+	case k.presence == Unknown && k.missing != (Fact{}):
+		return unknown(k.missing)
+	case !k.hasKey:
+		return notApplicable
+	}
+	others, related := snap.otherSigners(k.key.Fingerprint, id.Text)
+	if len(others) == 0 {
+		if missing := snap.whole().unknownSigners; len(missing) > 0 {
+			return unknown(missing[0])
+		}
+		return passed()
+	}
+	return failed(Violation{
+		At: &k.data, Field: snap.entryField(k.data, k.entry.Key),
+		Detail:  fmt.Sprintf("%s signs with key %s, and so does %s", orUnnamed(id.Text), k.key.Fingerprint.Short(), strings.Join(others, ", ")),
+		Related: related,
+	})
 }
 
 func orUnnamed(dfsp string) string {
@@ -72,7 +79,7 @@ func uniqueHeld(data *Data, snap *Snapshot) Result {
 	for i := range data.Entries {
 		e := &data.Entries[i]
 		held, hasKey := e.VerificationKey()
-		if fsp, ok := fspOfFile(e.Key); ok && hasKey && !held.Fingerprint.IsZero() {
+		if fsp, ok := fspOfFile(e.Key); ok && hasKey && snap.isHeld(data, e.Key) && !held.Fingerprint.IsZero() {
 			names[held.Fingerprint] = append(names[held.Fingerprint], fsp)
 		}
 	}

@@ -29,27 +29,31 @@ used. Encrypted keys cannot be read.`,
 		if data := snap.dataOf(sub); data != nil {
 			return usableData(data, snap)
 		}
-		if !signsByRole(sub, snap) {
+		if !signsByRole(sub) {
 			return notApplicable
 		}
-		k := sub.key
-		switch {
-		case k.presence == Unknown && k.missing != (Fact{}):
-			return unknown(k.missing)
-		case k.target.Kind == VolumeCSI:
-			return unknown(Fact{Kind: FactSecret, Namespace: sub.Ref.Namespace, Name: k.target.Mount.Name})
-		case k.entry == nil:
-			return notApplicable // jws-signing-key-mounted speaks about it
-		}
-		if err := usablePrivate(k.entry, snap); err != nil {
-			return failed(Violation{
-				At: &k.data, Field: snap.entryField(k.data, k.entry.Key),
-				Detail:  fmt.Sprintf("the signing key of %s, %s in %s: %s", sub.Ref, k.entry.Key, k.data, err),
-				Related: []Location{{Ref: sub.Ref, Message: "signs with it"}},
-			})
-		}
-		return passed()
+		return sub.eachKey(func(k *keyAt) Result { return usableKey(sub, k, snap) })
 	},
+}
+
+// usableKey judges one signing key.
+func usableKey(sub *Subject, k *keyAt, snap *Snapshot) Result {
+	switch {
+	case k.presence == Unknown && k.missing != (Fact{}):
+		return unknown(k.missing)
+	case k.target.Kind == VolumeCSI:
+		return unknown(Fact{Kind: FactSecret, Namespace: sub.Ref.Namespace, Name: k.target.Mount.Name})
+	case k.entry == nil:
+		return notApplicable // jws-signing-key-mounted speaks about it
+	}
+	if err := usablePrivate(k.entry, snap); err != nil {
+		return failed(Violation{
+			At: &k.data, Field: snap.entryField(k.data, k.entry.Key),
+			Detail:  fmt.Sprintf("the signing key of %s, %s in %s: %s", sub.Ref, k.entry.Key, k.data, err),
+			Related: []Location{{Ref: sub.Ref, Message: "signs with it"}},
+		})
+	}
+	return passed()
 }
 
 var errNoPrivateKey = errors.New("holds a public key or certificate; want the private key")
@@ -98,7 +102,7 @@ func usableData(data *Data, snap *Snapshot) Result {
 		e := &data.Entries[i]
 		fsp, isPEM := fspOfFile(e.Key)
 		switch {
-		case verification && isPEM && fsp != "":
+		case verification && isPEM && fsp != "" && snap.isHeld(data, e.Key):
 			applies = true
 			add(e, usablePublic(e, snap))
 		case snap.isSigningKey(data, e.Key):
@@ -131,12 +135,28 @@ func (s *Snapshot) isVerificationData(d *Data) bool {
 	if d.Ref.Name == s.profile.JWS.VerificationConfigMap || strings.HasSuffix(d.Ref.Name, "-jws-public-keys") {
 		return true
 	}
-	sh := s.shard(d.Ref.Namespace)
-	return sh != nil && s.indexOf(sh).holders[d.Ref]
+	return s.holdersOf(d) != nil
 }
 
 // isSigningKey tells whether an entry is the signing key of a DFSP by the
 // Profile's names.
 func (s *Snapshot) isSigningKey(d *Data, key string) bool {
 	return d.Ref.Kind == "Secret" && key == s.profile.JWS.KeyFile && fitsPattern(s.profile.JWS.SecretName, d.Ref.Name)
+}
+
+// holdersOf returns the entries of an object that verifiers see in their
+// directory; nil when none does.
+func (s *Snapshot) holdersOf(d *Data) map[string]bool {
+	sh := s.shard(d.Ref.Namespace)
+	if sh == nil {
+		return nil
+	}
+	return s.indexOf(sh).holders[d.Ref]
+}
+
+// isHeld tells whether an entry of verification data is a peer's key: one that
+// verifiers see, or any where no verifier is known.
+func (s *Snapshot) isHeld(d *Data, key string) bool {
+	entries := s.holdersOf(d)
+	return entries == nil || entries[key]
 }

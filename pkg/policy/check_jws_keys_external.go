@@ -19,24 +19,32 @@ also a way around those checks.`,
 		if sub.Pod == nil || sub.Workload.Role != RoleSDK {
 			return notApplicable
 		}
-		w, c := sub.Workload, sub.Workload.SDK()
-		v := snap.Value(w, c, SettingPM4ML)
-		on, known := v.Switch(false)
-		switch {
-		case !known:
-			return unknown(v.missing(w, SettingPM4ML))
-		case !on:
-			return passed()
+		var all Result
+		for _, c := range sub.Workload.SDKs() {
+			all.join(externalKeys(sub.Workload, c, snap))
 		}
-		found := Violation{Field: settingPath(w, c, v, SettingPM4ML)}
-		id := snap.DFSP(w)
-		if id.Presence == Present && slices.Contains(snap.profile.JWS.ExternalKeys, id.Text) {
-			found.Detail = fmt.Sprintf("%s gets its keys from its connection manager, as the Profile says: they are not checked here", id.Text)
-			return failed(found)
-		}
-		warning := Warning
-		found.Severity = &warning
-		found.Detail = fmt.Sprintf("PM4ML_ENABLED is on, so the keys of %s come from outside and are not checked, and the Profile does not list it", orUnnamed(id.Text))
-		return failed(found)
+		return all
 	},
+}
+
+// externalKeys judges one container of an SDK.
+func externalKeys(w *Workload, c *Container, snap *Snapshot) Result {
+	v := snap.Value(w, c, SettingPM4ML)
+	on, known := v.Switch(false)
+	switch {
+	case !known:
+		return unknown(v.missing(w, SettingPM4ML))
+	case !on:
+		return passed()
+	}
+	found := Violation{Field: settingPath(w, c, v, SettingPM4ML)}
+	id := snap.DFSP(w)
+	if id.Presence == Present && slices.Contains(snap.profile.JWS.ExternalKeys, id.Text) {
+		found.Detail = fmt.Sprintf("%s gets its keys from its connection manager, as the Profile says: they are not checked here", id.Text)
+		return failed(found)
+	}
+	warning := Warning
+	found.Severity = &warning
+	found.Detail = fmt.Sprintf("PM4ML_ENABLED is on, so the keys of %s come from outside and are not checked, and the Profile does not list it", orUnnamed(id.Text))
+	return failed(found)
 }

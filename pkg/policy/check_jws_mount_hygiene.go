@@ -20,42 +20,46 @@ var checkJWSMountHygiene = Check{
 - the process can read it: a Secret volume belongs to root, so with ` + "`runAsUser`" + ` or ` + "`runAsNonRoot`" + ` and a mode
   without read permission for others it needs ` + "`fsGroup`" + `;
 - only the container that signs has it: not a sidecar, not an init container.`,
-	Run: func(sub *Subject, snap *Snapshot) Result {
-		if !signsByRole(sub, snap) {
+	Run: func(sub *Subject, _ *Snapshot) Result {
+		if !signsByRole(sub) {
 			return notApplicable
 		}
-		k := sub.key
-		if k.target.Kind != VolumeSecret && k.target.Kind != VolumeProjected {
-			return notApplicable
-		}
-		w, t := sub.Workload, &k.target
-		at := func() *field.Path { return t.MountPath(k.container.Path(w)) }
-		var found []Violation
-		if !t.Mount.ReadOnly {
-			found = append(found, Violation{Field: at(), Detail: fmt.Sprintf("the mount of the signing key at %s is not read-only", t.Mount.MountPath)})
-		}
-		if t.Mount.SubPath != "" || t.Mount.SubPathExpr != "" {
-			found = append(found, Violation{Field: at().Child("subPath"), Detail: fmt.Sprintf("the mount of the signing key at %s uses subPath: it never sees a new key", t.Mount.MountPath)})
-		}
-		if mode, unreadable := unreadableMode(sub.Pod, k); unreadable {
-			found = append(found, Violation{
-				Field:  w.PodPath.Child("spec", "volumes").Index(t.VolumeIndex),
-				Detail: fmt.Sprintf("volume %s has mode %04o and the process does not run as root: without fsGroup it cannot read the signing key", t.Mount.Name, mode),
-			})
-		}
-		for i := range w.Containers {
-			c := &w.Containers[i]
-			if c.SDK || c == k.container || (c.Kind == k.container.Kind && c.Index == k.container.Index) {
-				continue
-			}
-			for j := range c.Mounts {
-				if c.Mounts[j].Name == t.Mount.Name {
-					found = append(found, Violation{Field: c.Path(w).Child("volumeMounts").Index(j), Detail: fmt.Sprintf("container %s mounts the signing key too, and does not sign", c.Name)})
-				}
-			}
-		}
-		return failedOrPassed(found)
+		return sub.eachKey(func(k *keyAt) Result { return tidyMount(sub, k) })
 	},
+}
+
+// tidyMount judges one signing key.
+func tidyMount(sub *Subject, k *keyAt) Result {
+	if k.target.Kind != VolumeSecret && k.target.Kind != VolumeProjected {
+		return notApplicable
+	}
+	w, t := sub.Workload, &k.target
+	at := func() *field.Path { return t.MountPath(k.container.Path(w)) }
+	var found []Violation
+	if !t.Mount.ReadOnly {
+		found = append(found, Violation{Field: at(), Detail: fmt.Sprintf("the mount of the signing key at %s is not read-only", t.Mount.MountPath)})
+	}
+	if t.Mount.SubPath != "" || t.Mount.SubPathExpr != "" {
+		found = append(found, Violation{Field: at().Child("subPath"), Detail: fmt.Sprintf("the mount of the signing key at %s uses subPath: it never sees a new key", t.Mount.MountPath)})
+	}
+	if mode, unreadable := unreadableMode(sub.Pod, k); unreadable {
+		found = append(found, Violation{
+			Field:  w.PodPath.Child("spec", "volumes").Index(t.VolumeIndex),
+			Detail: fmt.Sprintf("volume %s has mode %04o and the process does not run as root: without fsGroup it cannot read the signing key", t.Mount.Name, mode),
+		})
+	}
+	for i := range w.Containers {
+		c := &w.Containers[i]
+		if c.SDK || c == k.container || (c.Kind == k.container.Kind && c.Index == k.container.Index) {
+			continue
+		}
+		for j := range c.Mounts {
+			if c.Mounts[j].Name == t.Mount.Name {
+				found = append(found, Violation{Field: c.Path(w).Child("volumeMounts").Index(j), Detail: fmt.Sprintf("container %s mounts the signing key too, and does not sign", c.Name)})
+			}
+		}
+	}
+	return failedOrPassed(found)
 }
 
 // unreadableMode tells that a process cannot read a Secret volume.

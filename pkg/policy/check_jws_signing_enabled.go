@@ -16,18 +16,16 @@ messages it originates itself when ` + "`ENDPOINT_SECURITY.JWS.JWS_SIGN`" + ` is
 	Run: func(sub *Subject, snap *Snapshot) Result {
 		const why = "messages go out without a signature"
 		switch {
-		case sub.isValues():
-			return valuesSwitch(sub, SettingJWSSign, true, why)
-		case sub.Pod == nil:
+		case sub.Pod == nil && !sub.isValues():
 			return notApplicable
-		case sub.Workload.Role == RoleSDK:
+		case sub.isValues() || sub.Workload.Role == RoleSDK:
 			return switchRule{setting: SettingJWSSign, byDefault: true, want: true, why: why}.run(sub, snap)
 		case sub.Workload.Role != RoleHub || !sub.Workload.Signs || sub.Workload.Job:
 			return notApplicable
 		}
 		v, presence := snap.hubSwitch(sub.Workload, hubJWSSign)
 		switch {
-		case declaresSigningKey(sub.Workload) && presence != Present:
+		case declaresSigningKey(sub.Workload) && presence == Unknown:
 			return passed() // the chart adds the volume only when signing is on
 		case presence == Unknown:
 			return unknown(v.missing)

@@ -26,7 +26,7 @@ ConfigMap. Hub services are judged when their configuration says that they sign.
 In namespaces with ` + "`mojasec.io/mode: enforce`" + ` mojasec mounts the Secret of the Profile where a pod
 mounts nothing.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
-		if !signsByRole(sub, snap) {
+		if !signsByRole(sub) {
 			return notApplicable
 		}
 		w := sub.Workload
@@ -40,27 +40,31 @@ mounts nothing.`,
 				}
 			}
 		}
-		k := sub.key
-		if k.container == nil {
-			return notApplicable
-		}
-		if k.target.Path == "" {
-			return unknown(k.missing)
-		}
-		if v, bad := badMount(snap, w, k); bad {
-			v.Fix = keyFix(sub, snap)
-			return failed(v)
-		}
-		if k.presence == Unknown && k.origin.Optional {
-			return unknown(k.missing)
-		}
-		return passed()
+		return sub.eachKey(func(k *keyAt) Result { return mountedKey(sub, k, snap) })
 	},
 }
 
+// mountedKey judges one signing key.
+func mountedKey(sub *Subject, k *keyAt, snap *Snapshot) Result {
+	if k.container == nil {
+		return notApplicable
+	}
+	if k.target.Path == "" {
+		return unknown(k.missing)
+	}
+	if v, bad := badMount(snap, sub.Workload, k); bad {
+		v.Fix = keyFix(sub, snap)
+		return failed(v)
+	}
+	if k.presence == Unknown && k.origin.Optional {
+		return unknown(k.missing)
+	}
+	return passed()
+}
+
 // signsByRole tells whether the checks of signing keys apply to a subject.
-func signsByRole(sub *Subject, snap *Snapshot) bool {
-	return sub.key != nil && (sub.Workload.Role == RoleSDK || !sub.Workload.Job) && !snap.usesExternalKeys(sub.Workload)
+func signsByRole(sub *Subject) bool {
+	return len(sub.keys) > 0 && (sub.Workload.Role == RoleSDK || !sub.Workload.Job)
 }
 
 // declaresSigningKey tells that a hub pod has the chart's volume for the key,
@@ -85,7 +89,7 @@ func badMount(snap *Snapshot, w *Workload, k *keyAt) (Violation, bool) {
 		return t.MountPath(at())
 	}
 	bad := func(p *field.Path, format string, args ...any) (Violation, bool) {
-		where := fmt.Sprintf("container %s reads its signing key from %s", k.container.Name, t.Path)
+		where := fmt.Sprintf("container %s reads its signing key from %s", k.container.Name, quotedPath(t.Path))
 		return Violation{Field: p, Detail: where + ", " + fmt.Sprintf(format, args...)}, true
 	}
 	switch t.Kind {
@@ -149,7 +153,10 @@ func keyFix(sub *Subject, snap *Snapshot) string {
 		return ""
 	}
 	p := &snap.profile.JWS
-	name := forDFSP(p.SecretName, id.Text)
+	name, ok := forDFSP(p.SecretName, id.Text)
+	if !ok {
+		return ""
+	}
 	return fmt.Sprintf("mount Secret %s at %s and set JWS_SIGNING_KEY_PATH to %[2]s/%[3]s; to make the Secret: %[4]s",
 		name, p.MountPath, p.KeyFile, makeKeySecret(sub.Ref.Namespace, name, p.KeyFile))
 }

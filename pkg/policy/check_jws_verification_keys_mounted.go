@@ -26,43 +26,47 @@ nothing.`,
 		if sub.Pod == nil {
 			return notApplicable
 		}
-		w := sub.Workload
-		c, dir, verifies := snap.verifier(w)
-		switch {
-		case !verifies:
-			return notApplicable
-		case dir.Presence == Unknown || (dir.Presence == Present && !dir.IsText):
-			return unknown(dir.missing(w, SettingVerificationDir))
+		var all Result
+		for _, v := range snap.verifiers(sub.Workload) {
+			all.join(mountedPeers(sub.Workload, v.container, v.dir, snap))
 		}
-		t := w.Resolve(c, directory(dir))
-		where := func() *field.Path {
-			if dir.Setting == nil {
-				return t.MountPath(c.Path(w))
-			}
-			return settingPath(w, c, dir, SettingVerificationDir)
-		}
-		switch t.Kind {
-		case VolumeCSI:
-			return passed()
-		case VolumeSecret, VolumeConfigMap, VolumeProjected:
-		case VolumeNone:
-			return failed(Violation{Field: where(), Detail: fmt.Sprintf("container %s reads its peers' keys from %s, where no volume is mounted: only the image's demo keys are there", c.Name, t.Path)})
-		default:
-			return failed(Violation{Field: where(), Detail: fmt.Sprintf("container %s reads its peers' keys from %s, which is on %s %s", c.Name, t.Path, article(t.Kind), t.Kind)})
-		}
-		absent, holder, missing := snap.missingPeers(w, c, &t)
-		switch {
-		case missing != (Fact{}):
-			return unknown(missing)
-		case len(absent) == 0:
-			return passed()
-		}
-		v := Violation{At: holder, Detail: fmt.Sprintf("%s has no key for %s, whose messages will be refused (FSPIOP error 3105)", t.Path, strings.Join(absent, ", "))}
-		if holder == nil {
-			v.Field = t.MountPath(c.Path(w))
-		}
-		return failed(v)
+		return all
 	},
+}
+
+// mountedPeers judges the directory of one verifier.
+func mountedPeers(w *Workload, c *Container, dir Value, snap *Snapshot) Result {
+	if dir.Presence == Unknown || (dir.Presence == Present && !dir.IsText) {
+		return unknown(dir.missing(w, SettingVerificationDir))
+	}
+	t := w.Resolve(c, directory(dir))
+	where := func() *field.Path {
+		if dir.Setting == nil {
+			return t.MountPath(c.Path(w))
+		}
+		return settingPath(w, c, dir, SettingVerificationDir)
+	}
+	switch t.Kind {
+	case VolumeCSI:
+		return passed()
+	case VolumeSecret, VolumeConfigMap, VolumeProjected:
+	case VolumeNone:
+		return failed(Violation{Field: where(), Detail: fmt.Sprintf("container %s reads its peers' keys from %s, where no volume is mounted: only the image's demo keys are there", c.Name, quotedPath(t.Path))})
+	default:
+		return failed(Violation{Field: where(), Detail: fmt.Sprintf("container %s reads its peers' keys from %s, which is on %s %s", c.Name, quotedPath(t.Path), article(t.Kind), t.Kind)})
+	}
+	absent, holder, missing := snap.missingPeers(w, c, &t)
+	switch {
+	case missing != (Fact{}):
+		return unknown(missing)
+	case len(absent) == 0:
+		return passed()
+	}
+	v := Violation{At: holder, Detail: fmt.Sprintf("%s has no key for %s, whose messages will be refused (FSPIOP error 3105)", quotedPath(t.Path), strings.Join(absent, ", "))}
+	if holder == nil {
+		v.Field = t.MountPath(c.Path(w))
+	}
+	return failed(v)
 }
 
 // missingPeers lists the signers of the cluster, other than w itself, that have

@@ -22,27 +22,31 @@ directory whose private half is published is as bad: the peer accepts forged mes
 		if data := snap.dataOf(sub); data != nil {
 			return publishedIn(data, snap)
 		}
-		if !signsByRole(sub, snap) {
+		if !signsByRole(sub) {
 			return notApplicable
 		}
-		k := sub.key
-		switch {
-		case k.presence == Unknown && k.missing != (Fact{}):
-			return unknown(k.missing)
-		case k.entry == nil:
-			return notApplicable
-		}
-		for _, key := range k.entry.Keys {
-			if p, ok := snap.profile.published.Lookup(key.Fingerprint); ok {
-				return failed(Violation{
-					At: &k.data, Field: snap.entryField(k.data, k.entry.Key),
-					Detail:  fmt.Sprintf("%s signs with key %s, whose private half is %s", sub.Ref, key.Fingerprint.Short(), published(p)),
-					Related: []Location{{Ref: sub.Ref, Message: "signs with it"}},
-				})
-			}
-		}
-		return passed()
+		return sub.eachKey(func(k *keyAt) Result { return unpublishedKey(sub, k, snap) })
 	},
+}
+
+// unpublishedKey judges one signing key.
+func unpublishedKey(sub *Subject, k *keyAt, snap *Snapshot) Result {
+	switch {
+	case k.presence == Unknown && k.missing != (Fact{}):
+		return unknown(k.missing)
+	case k.entry == nil:
+		return notApplicable
+	}
+	for _, key := range k.entry.Keys {
+		if p, ok := snap.profile.published.Lookup(key.Fingerprint); ok {
+			return failed(Violation{
+				At: &k.data, Field: snap.entryField(k.data, k.entry.Key),
+				Detail:  fmt.Sprintf("%s signs with key %s, whose private half is %s", sub.Ref, key.Fingerprint.Short(), published(p)),
+				Related: []Location{{Ref: sub.Ref, Message: "signs with it"}},
+			})
+		}
+	}
+	return passed()
 }
 
 // publishedIn finds published keys in an object: one finding for each key,

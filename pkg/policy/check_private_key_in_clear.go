@@ -5,6 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/mojasec/mojasec/pkg/crypto"
@@ -28,7 +29,7 @@ also with escaped line breaks (JSON inside an annotation or a ConfigMap) and in 
 			found = keysInAnnotations(found, m.GetAnnotations(), field.NewPath("metadata", "annotations"), sub.Ref.Kind)
 		}
 		switch {
-		case sub.Ref.Kind == "ConfigMap":
+		case isConfigMap(sub.Object):
 			found = append(found, keysInConfigMap(snap.dataOf(sub))...)
 		case sub.Pod != nil:
 			found = append(found, keysInPod(sub)...)
@@ -77,6 +78,11 @@ func firstPrivate(keys []crypto.KeyFacts) (crypto.KeyFacts, bool) {
 		}
 	}
 	return crypto.KeyFacts{}, false
+}
+
+func isConfigMap(obj runtime.Object) bool {
+	_, ok := obj.(*corev1.ConfigMap)
+	return ok
 }
 
 func keysInConfigMap(data *Data) []Violation {

@@ -20,24 +20,32 @@ Both default to false.`,
 		if e.state == meshIn {
 			return notApplicable
 		}
-		w, c := sub.Workload, sub.Workload.SDK()
-		var found []Violation
-		for _, name := range []string{SettingInboundTLS, SettingOutboundTLS} {
-			v := snap.Value(w, c, name)
-			on, known := v.Switch(false)
-			switch {
-			case !known:
-				return unknown(v.missing(w, name))
-			case !on:
-				found = append(found, Violation{
-					Field:  settingPath(w, c, v, name),
-					Detail: fmt.Sprintf("%s is %s and the pod is outside the mesh; want true", name, shown(v, "not set (false)")),
-				})
-			}
+		var all Result
+		for _, c := range sub.Workload.SDKs() {
+			all.join(ownTLS(sub.Workload, c, e, snap))
 		}
-		if len(found) > 0 && e.state == meshUnknown {
-			return unknown(e.missing)
-		}
-		return failedOrPassed(found)
+		return all
 	},
+}
+
+// ownTLS judges one container of an SDK outside the mesh.
+func ownTLS(w *Workload, c *Container, e enrolment, snap *Snapshot) Result {
+	var found []Violation
+	for _, name := range []string{SettingInboundTLS, SettingOutboundTLS} {
+		v := snap.Value(w, c, name)
+		on, known := v.Switch(false)
+		switch {
+		case !known:
+			return unknown(v.missing(w, name))
+		case !on:
+			found = append(found, Violation{
+				Field:  settingPath(w, c, v, name),
+				Detail: fmt.Sprintf("%s is %s and the pod is outside the mesh; want true", name, shown(v, "not set (false)")),
+			})
+		}
+	}
+	if len(found) > 0 && e.state == meshUnknown {
+		return unknown(e.missing)
+	}
+	return failedOrPassed(found)
 }

@@ -28,6 +28,8 @@ type Data struct {
 	Hub *HubConfig
 	// Mesh is set for the ConfigMap of the mesh config (istio, key mesh).
 	Mesh *MeshConfig
+	// private are the fingerprints of the private keys in it.
+	private []crypto.Fingerprint
 }
 
 // Entry is one key of a Secret or ConfigMap.
@@ -124,6 +126,11 @@ func reduceConfigMap(ref Ref, c *corev1.ConfigMap, h *crypto.Hasher) *Data {
 }
 
 func (d *Data) sort() {
+	for i := range d.Entries {
+		if k, ok := d.Entries[i].SigningKey(); ok && !k.Fingerprint.IsZero() {
+			d.private = append(d.private, k.Fingerprint)
+		}
+	}
 	slices.SortFunc(d.Entries, func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })
 }
 
@@ -171,11 +178,10 @@ func looksLikeKeyFile(key string, value []byte) bool {
 }
 
 var (
-	identifierKey = regexp.MustCompile(`(?i)(^|[_.-])(d?fsp[_-]?id|dfsp|fsp|switch[_-]?id|hub[_-]?name|participant)([_.-]|$)`)
+	identifierKey = regexp.MustCompile(`(?i)(^|[_.-])(d?fsp[_-]?id|dfsp|fsp|switch[_-]?id|hub[_-]?name|participant([_-]+name)?)$`)
 	identifier    = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,31}$`) // FSPIOP: FspId has at most 32 characters
-	absolutePath  = regexp.MustCompile(`^/[A-Za-z0-9._/-]{0,255}$`)
 	pathKey       = regexp.MustCompile(`(?i)(path|dir|directory|file)$`)
-	relativePath  = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,255}$`)
+	plainPath     = regexp.MustCompile(`^[A-Za-z0-9._/-]{1,255}$`)
 )
 
 // isPlainText tells whether a value may be kept as it stands. Of Secrets only
@@ -188,10 +194,8 @@ func isPlainText(key, text string, secret bool) bool {
 		return true
 	case secret:
 		return false
-	case absolutePath.MatchString(text):
-		return true
 	}
-	return pathKey.MatchString(key) && relativePath.MatchString(text)
+	return pathKey.MatchString(key) && plainPath.MatchString(text)
 }
 
 func isSwitch(text string) bool {

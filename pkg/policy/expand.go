@@ -1,92 +1,97 @@
 package policy
 
 import (
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 )
 
-// maxExpansion bounds the length, in bytes, of an expanded value: references
-// to references can grow exponentially.
+// maxExpansion bounds the text, in bytes, that the variables of one container
+// expand to: references to references can grow exponentially.
 const maxExpansion = 64 << 10
 
-// expand resolves $(NAME) in the literal value of env[i] as the kubelet does:
-// only variables that stand before it (and envFrom) are known, $$(NAME) is a
-// literal $(NAME), and a reference to an unknown name stays as it is.
-func expand(env []corev1.EnvVar, i int, from []EnvFrom) []part {
-	return expandBounded(env, i, from, new(int))
+// part is a stretch of an expanded value: text, a variable that is set from
+// elsewhere, or a name that only envFrom can have.
+type part struct {
+	text string
+	ref  *Setting
+	name string
 }
 
-func expandBounded(env []corev1.EnvVar, i int, from []EnvFrom, spent *int) []part {
-	value := env[i].Value
-	if !strings.Contains(value, "$") {
-		*spent += len(value)
-		return []part{{text: value}}
+// expander resolves $(NAME) in the literal values of one container as the
+// kubelet does: in the order of env, with what stands before and what envFrom
+// brings; $$(NAME) is a literal $(NAME), and a reference to an unknown name
+// stays as it is.
+type expander struct {
+	env   []corev1.EnvVar
+	from  bool // the container has envFrom
+	known map[string][]part
+	next  int // of env, to be added to known
+	spent int
+}
+
+// value expands the literal value of env[i]. ok is false when it is too long to
+// be told.
+func (x *expander) value(i int) (parts []part, ok bool) {
+	if x.known == nil {
+		x.known = make(map[string][]part, i)
 	}
+	for ; x.next < i; x.next++ {
+		e := &x.env[x.next]
+		if e.ValueFrom != nil {
+			set := newSetting(x, x.next, nil)
+			x.known[e.Name] = []part{{ref: &set}}
+			continue
+		}
+		x.known[e.Name] = x.expand(e.Value)
+	}
+	parts = x.expand(x.env[i].Value)
+	return parts, x.spent < maxExpansion
+}
+
+// expand resolves the references in one value. Its length is bounded by what
+// is left of maxExpansion.
+func (x *expander) expand(value string) []part {
 	var parts []part
-	addText := func(text string) {
-		*spent += len(text)
-		if n := len(parts); n > 0 && parts[n-1].ref == nil {
-			parts[n-1].text += text
-		} else if text != "" {
-			parts = append(parts, part{text: text})
+	add := func(p part) {
+		x.spent += len(p.text)
+		if n := len(parts); p.ref == nil && p.name == "" && n > 0 && parts[n-1].ref == nil && parts[n-1].name == "" {
+			parts[n-1].text += p.text
+		} else if p != (part{}) {
+			parts = append(parts, p)
 		}
 	}
-	for value != "" && *spent < maxExpansion {
+	for value != "" && x.spent < maxExpansion {
 		dollar := strings.IndexByte(value, '$')
 		if dollar < 0 || dollar+1 == len(value) {
-			addText(value)
+			add(part{text: value})
 			break
 		}
-		addText(value[:dollar])
+		add(part{text: value[:dollar]})
 		value = value[dollar:]
-		if value[1] == '$' { // $$ is an escaped $
-			addText("$")
-			value = value[2:]
-			continue
-		}
 		end := strings.IndexByte(value, ')')
-		if value[1] != '(' || end < 0 {
-			addText(value[:2])
+		switch {
+		case value[1] == '$': // an escaped $
+			add(part{text: "$"})
 			value = value[2:]
-			continue
-		}
-		name := value[2:end]
-		for _, p := range reference(env, i, from, name, spent) {
-			if p.ref == nil {
-				addText(p.text)
-			} else {
-				parts = append(parts, p)
+		case value[1] != '(' || end < 0:
+			add(part{text: value[:2]})
+			value = value[2:]
+		default:
+			name := value[2:end]
+			known, set := x.known[name]
+			switch {
+			case set:
+				for _, p := range known {
+					add(p)
+				}
+			case x.from && name != "":
+				add(part{name: name})
+			default:
+				add(part{text: value[:end+1]})
 			}
+			value = value[end+1:]
 		}
-		value = value[end+1:]
 	}
 	return parts
-}
-
-// reference resolves one $(name) in env[i].
-func reference(env []corev1.EnvVar, i int, from []EnvFrom, name string, spent *int) []part {
-	// Names count too, or empty values could make the work exponential.
-	if *spent += 1 + len(name); *spent >= maxExpansion {
-		return nil
-	}
-	for j := i - 1; j >= 0; j-- {
-		if env[j].Name != name {
-			continue
-		}
-		if env[j].ValueFrom == nil {
-			return expandBounded(env, j, from, spent)
-		}
-		set := newSetting(env, j, from, nil)
-		return []part{{ref: &set}}
-	}
-	for j, src := range slices.Backward(from) {
-		// Which keys the object has is not known here; one that could hold
-		// the name is taken to.
-		if key, ok := strings.CutPrefix(name, src.Prefix); ok && key != "" {
-			return []part{{ref: &Setting{Name: name, Source: src.Source, Object: src.Object, Key: key, Optional: true, index: j, from: true}}}
-		}
-	}
-	return []part{{text: "$(" + name + ")"}}
 }

@@ -57,12 +57,29 @@ func (s *Snapshot) hubSetting(w *Workload, member string) Value {
 	if c == nil {
 		return Value{Presence: Absent}
 	}
+	if prefix := hubPrefix(w.Component); prefix != "" {
+		return s.Value(w, c, prefix+"_"+member)
+	}
 	for _, set := range slices.Backward(c.Settings) {
 		if prefix, ok := strings.CutSuffix(set.Name, "_"+member); ok && !strings.Contains(prefix, "_") {
 			return s.Value(w, c, set.Name)
 		}
 	}
 	return Value{Presence: Absent}
+}
+
+// hubPrefix is what the environment of a service starts with; "" when it is not
+// known.
+func hubPrefix(component string) string {
+	for prefix, env := range map[string]string{
+		"quoting-service": "QUOTE", "account-lookup-service": "ALS", "ml-api-adapter": "MLAPI",
+		"central-ledger": "CLEDG", "centralledger": "CLEDG", "bulk-api-adapter": "BKAPI",
+	} {
+		if strings.HasPrefix(component, prefix) {
+			return env
+		}
+	}
+	return ""
 }
 
 // hubValue is a boolean of a hub service and where it was read.
@@ -127,6 +144,9 @@ func (s *Snapshot) hubPath(w *Workload, member, byDefault string) Value {
 // hubName is the participant name a hub service signs as.
 func (s *Snapshot) hubName(w *Workload) Identity {
 	if v := s.hubSetting(w, hubParticipantName); v.Presence != Absent {
+		if !v.IsText {
+			v.Presence, v.Missing = Unknown, v.missing(w, hubParticipantName)
+		}
 		return Identity{v, w.Main()}
 	}
 	name := defaultHubName

@@ -34,9 +34,14 @@ type index struct {
 	// held are the public keys that verifiers here hold, by FSP name.
 	held map[string][]heldKey
 	// heldKeys are the same, by key.
-	heldKeys map[crypto.Fingerprint]bool
-	// holders are the objects that hold the keys of peers.
-	holders map[Ref]bool
+	heldKeys map[crypto.Fingerprint][]string
+	// holders are the objects that hold the keys of peers, and in which
+	// entries.
+	holders map[Ref]map[string]bool
+	// unknownSigners and unknownSecrets are facts without which nobody can
+	// say that a key or an ILP secret is not used twice; unknownHolders those
+	// without which nobody knows what all peers hold.
+	unknownSigners, unknownSecrets, unknownHolders []Fact
 	// missing caches withoutKey by *Data: every SDK asks for the same.
 	missing sync.Map
 }
@@ -44,7 +49,7 @@ type index struct {
 func newIndex() *index {
 	return &index{
 		signers: map[string][]signer{}, sdks: map[string][]owner{}, accounts: map[string][]owner{}, byKey: map[crypto.Fingerprint][]signer{},
-		byILP: map[crypto.Tag][]owner{}, held: map[string][]heldKey{}, heldKeys: map[crypto.Fingerprint]bool{}, holders: map[Ref]bool{},
+		byILP: map[crypto.Tag][]owner{}, held: map[string][]heldKey{}, heldKeys: map[crypto.Fingerprint][]string{}, holders: map[Ref]map[string]bool{},
 	}
 }
 
@@ -90,25 +95,24 @@ func (s *Snapshot) buildIndex(sh *shard) *index {
 		if id.Presence != Unknown {
 			ix.addAccount(who)
 		}
-		c := w.SDK()
-		if c == nil && w.Role != RoleHub {
+		if w.Role != RoleSDK && w.Role != RoleHub {
 			continue
 		}
 		ix.addHeld(s, w)
 		if s.signs(w) {
-			sg := signer{owner: who}
-			if k := s.signingKey(w); k.hasKey {
-				sg.key, sg.secret = k.key.Fingerprint, k.data
-				ix.byKey[sg.key] = append(ix.byKey[sg.key], sg)
-			}
-			ix.signers[who.dfsp] = append(ix.signers[who.dfsp], sg)
+			ix.addSigner(s, who)
 		}
-		if c == nil {
+		if w.Role != RoleSDK {
 			continue
 		}
 		ix.sdks[who.dfsp] = append(ix.sdks[who.dfsp], who)
-		if v := s.Value(w, c, SettingILPSecret); v.Presence == Present && !v.Tag.IsZero() {
-			ix.byILP[v.Tag] = append(ix.byILP[v.Tag], who)
+		for _, c := range w.SDKs() {
+			switch v := s.Value(w, c, SettingILPSecret); {
+			case v.Presence == Present && !v.Tag.IsZero():
+				ix.byILP[v.Tag] = append(ix.byILP[v.Tag], who)
+			case v.Presence == Unknown:
+				ix.unknownSecrets = append(ix.unknownSecrets, v.missing(w, SettingILPSecret))
+			}
 		}
 	}
 	return ix
@@ -124,28 +128,54 @@ func (ix *index) addAccount(who owner) {
 	}
 }
 
+func (ix *index) addSigner(s *Snapshot, who owner) {
+	sg := signer{owner: who}
+	for _, k := range s.signingKeys(who.workload) {
+		switch {
+		case k.hasKey:
+			sg.key, sg.secret = k.key.Fingerprint, k.data
+			ix.byKey[sg.key] = append(ix.byKey[sg.key], sg)
+		case k.presence == Unknown && k.missing != (Fact{}):
+			ix.unknownSigners = append(ix.unknownSigners, k.missing)
+		}
+	}
+	ix.signers[who.dfsp] = append(ix.signers[who.dfsp], sg)
+}
+
 func (ix *index) addHeld(s *Snapshot, w *Workload) {
-	c, dir, verifies := s.verifier(w)
-	if !verifies || dir.Presence == Unknown {
-		return
-	}
-	files, _, presence, _ := s.Files(w, c, directory(dir))
-	if presence != Present {
-		return
-	}
-	for _, f := range files {
-		ix.holders[f.Data] = true
-		fsp, ok := fspOfFile(f.Name)
-		key, found := f.Entry.VerificationKey()
-		if !ok || !found {
+	for _, v := range s.verifiers(w) {
+		if v.dir.Presence == Unknown {
 			continue
 		}
-		k := heldKey{fsp: fsp, key: key, file: f.Origin, data: f.Data, verifier: w}
-		ix.heldKeys[k.key.Fingerprint] = true
-		// Many verifiers mount the same ConfigMap: one entry each is enough.
-		if !slices.ContainsFunc(ix.held[fsp], func(h heldKey) bool { return h.data == k.data && h.file == k.file }) {
-			ix.held[fsp] = append(ix.held[fsp], k)
+		files, _, presence, missing := s.Files(w, v.container, directory(v.dir))
+		if presence == Unknown {
+			ix.unknownHolders = append(ix.unknownHolders, missing)
 		}
+		for _, f := range files {
+			ix.addFile(w, &f)
+		}
+	}
+}
+
+// addFile notes a file of a verification directory.
+func (ix *index) addFile(w *Workload, f *File) {
+	entries := ix.holders[f.Data]
+	if entries == nil {
+		entries = map[string]bool{}
+		ix.holders[f.Data] = entries
+	}
+	if entries[f.Entry.Key] {
+		return // many verifiers mount the same ConfigMap: once is enough
+	}
+	entries[f.Entry.Key] = true
+	fsp, ok := fspOfFile(f.Name)
+	key, found := f.Entry.VerificationKey()
+	if !ok || !found {
+		return
+	}
+	ix.held[fsp] = append(ix.held[fsp], heldKey{fsp: fsp, key: key, file: f.Origin, data: f.Data, verifier: w})
+	if !slices.Contains(ix.heldKeys[key.Fingerprint], fsp) {
+		ix.heldKeys[key.Fingerprint] = append(ix.heldKeys[key.Fingerprint], fsp)
 	}
 }
 
@@ -188,11 +218,7 @@ func (s *Snapshot) DFSP(w *Workload) Identity {
 
 // usesExternalKeys tells SDKs that get their keys over a websocket from the
 // connection manager (PM4ML_ENABLED): what they mount is a placeholder.
-func (s *Snapshot) usesExternalKeys(w *Workload) bool {
-	c := w.SDK()
-	if c == nil {
-		return false
-	}
+func (s *Snapshot) usesExternalKeys(w *Workload, c *Container) bool {
 	on, known := s.Value(w, c, SettingPM4ML).Switch(false)
 	return on && known
 }
@@ -203,9 +229,11 @@ func (s *Snapshot) signs(w *Workload) bool {
 	if !w.Signs {
 		return false
 	}
-	if c := w.SDK(); c != nil {
-		on, known := s.Value(w, c, SettingJWSSign).Switch(true)
-		return on || !known
+	if w.Role == RoleSDK {
+		return slices.ContainsFunc(w.SDKs(), func(c *Container) bool {
+			on, known := s.Value(w, c, SettingJWSSign).Switch(true)
+			return on || !known
+		})
 	}
 	sign, presence := s.hubSwitch(w, hubJWSSign)
 	return presence == Present && sign.on
@@ -232,30 +260,38 @@ const (
 	defaultVerificationDir = "secrets/jwsVerificationKeys"
 )
 
-// signingKey follows the path of the signing key to what is mounted there.
-func (s *Snapshot) signingKey(w *Workload) keyAt {
-	k := keyAt{container: w.SDK()}
-	text := defaultSigningKey
-	if k.container != nil {
-		k.path = s.Value(w, k.container, SettingSigningKeyPath)
-	} else {
-		k.container = w.Main()
-		k.path = s.hubPath(w, hubSigningKeyPath, defaultSigningKey)
-	}
-	if k.container == nil {
-		return k
-	}
+// signingKeys follows the path of the signing key to what is mounted there, for
+// each container that signs.
+func (s *Snapshot) signingKeys(w *Workload) []keyAt {
 	switch {
-	case k.path.Presence == Unknown || (k.path.Presence == Present && !k.path.IsText):
-		k.missing = k.path.Missing
-		if k.missing == (Fact{}) {
-			k.missing = Fact{Kind: FactSetting, Namespace: w.Ref.Namespace, Name: SettingSigningKeyPath}
+	case !w.Signs:
+		return nil
+	case w.Role == RoleHub:
+		if c := w.Main(); c != nil {
+			return []keyAt{s.signingKey(w, c, s.hubPath(w, hubSigningKeyPath, defaultSigningKey))}
 		}
-		return k
-	case k.path.Presence == Present && k.path.Text != "":
-		text = k.path.Text
+		return nil
 	}
-	k.target = w.Resolve(k.container, text)
+	var keys []keyAt
+	for _, c := range w.SDKs() {
+		if !s.usesExternalKeys(w, c) {
+			keys = append(keys, s.signingKey(w, c, s.Value(w, c, SettingSigningKeyPath)))
+		}
+	}
+	return keys
+}
+
+func (s *Snapshot) signingKey(w *Workload, c *Container, path Value) keyAt {
+	k := keyAt{container: c, path: path}
+	text := defaultSigningKey
+	switch {
+	case path.Presence == Unknown || (path.Presence == Present && !path.IsText):
+		k.missing = path.missing(w, SettingSigningKeyPath)
+		return k
+	case path.Presence == Present && path.Text != "":
+		text = path.Text
+	}
+	k.target = w.Resolve(c, text)
 	k.entry, k.origin, k.presence, k.missing = s.Entry(w.Ref.Namespace, k.target.Origins)
 	if k.entry != nil {
 		k.key, k.hasKey = k.entry.SigningKey()
@@ -269,27 +305,33 @@ func (s *Snapshot) signingKey(w *Workload) keyAt {
 	return k
 }
 
-// verifier returns the container of a workload that verifies signatures and the
-// setting that names the directory of its keys. It is false for workloads that
-// do not verify, or with keys that do not come from a directory.
-func (s *Snapshot) verifier(w *Workload) (*Container, Value, bool) {
+// verifier is a container that verifies signatures and the setting that names
+// the directory of its keys.
+type verifier struct {
+	container *Container
+	dir       Value
+}
+
+// verifiers returns the containers of a workload that verify with keys from a
+// directory.
+func (s *Snapshot) verifiers(w *Workload) []verifier {
 	switch w.Role {
 	case RoleSDK:
-		if s.usesExternalKeys(w) {
-			return nil, Value{}, false
+		var out []verifier
+		for _, c := range w.SDKs() {
+			if !s.usesExternalKeys(w, c) {
+				out = append(out, verifier{c, s.Value(w, c, SettingVerificationDir)})
+			}
 		}
-		c := w.SDK()
-		return c, s.Value(w, c, SettingVerificationDir), true
+		return out
 	case RoleHub:
 		v, presence := s.hubSwitch(w, hubJWSValidate)
-		c := w.Main()
-		if c == nil || w.Job || presence != Present || !v.on {
-			return nil, Value{}, false
+		if c := w.Main(); c != nil && !w.Job && presence == Present && v.on {
+			return []verifier{{c, s.hubPath(w, hubVerificationDir, defaultVerificationDir)}}
 		}
-		return c, s.hubPath(w, hubVerificationDir, defaultVerificationDir), true
 	default:
-		return nil, Value{}, false
 	}
+	return nil
 }
 
 // directory is the path that a setting names; the default when it names none.
@@ -329,8 +371,11 @@ func (ix *index) merge(o *index) {
 	appendAll(ix.byKey, o.byKey)
 	appendAll(ix.byILP, o.byILP)
 	appendAll(ix.held, o.held)
-	maps.Copy(ix.heldKeys, o.heldKeys)
+	appendAll(ix.heldKeys, o.heldKeys)
 	maps.Copy(ix.holders, o.holders)
+	ix.unknownSigners = append(ix.unknownSigners, o.unknownSigners...)
+	ix.unknownSecrets = append(ix.unknownSecrets, o.unknownSecrets...)
+	ix.unknownHolders = append(ix.unknownHolders, o.unknownHolders...)
 }
 
 func appendAll[K comparable, V any](to, from map[K][]V) {

@@ -72,34 +72,58 @@ func (in *injection) target() *corev1.PodTemplateSpec {
 	return in.pod
 }
 
-// keys mounts the signing key and the verification keys.
+// keys mounts the signing key and the verification keys where they are absent.
 func (in *injection) keys() {
-	c := in.w.SDK()
-	dfsp := in.snap.DFSP(in.w)
-	if c == nil || c.Kind == EphemeralContainer || in.snap.usesExternalKeys(in.w) {
+	for _, c := range in.w.SDKs() {
+		if c.Kind == EphemeralContainer || in.snap.usesExternalKeys(in.w, c) {
+			continue
+		}
+		in.signingKey(c)
+		in.verificationKeys(c)
+	}
+}
+
+func (in *injection) signingKey(c *Container) {
+	p := &in.snap.profile.JWS
+	name, ok := in.secretName(p.SecretName)
+	if !ok || !in.free(c, SettingSigningKeyPath, p.MountPath, defaultSigningKey) {
 		return
 	}
+	volume := corev1.Volume{Name: volumeSigningKey, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: name}}}
+	in.mount("jws-signing-key-mounted", c, volume, p.MountPath, "Secret "+name)
+	in.env("jws-signing-key-mounted", c, corev1.EnvVar{Name: SettingSigningKeyPath, Value: p.MountPath + "/" + p.KeyFile})
+}
+
+func (in *injection) verificationKeys(c *Container) {
 	p := &in.snap.profile.JWS
-	if dfsp.Presence == Present && in.free(c, SettingSigningKeyPath, p.MountPath, defaultSigningKey) {
-		name := forDFSP(p.SecretName, dfsp.Text)
-		if _, presence := in.snap.Secret(in.w.Ref.Namespace, name); presence != Absent {
-			volume := corev1.Volume{Name: volumeSigningKey, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: name}}}
-			in.mount("jws-signing-key-mounted", c, volume, p.MountPath, "Secret "+name)
-			in.env("jws-signing-key-mounted", c, corev1.EnvVar{Name: SettingSigningKeyPath, Value: p.MountPath + "/" + p.KeyFile})
-		}
+	if !in.free(c, SettingVerificationDir, p.VerificationDirectory, defaultVerificationDir) {
+		return
 	}
-	if in.free(c, SettingVerificationDir, p.VerificationDirectory, defaultVerificationDir) {
-		if volume, what, ok := in.verificationVolume(); ok {
-			in.mount("jws-verification-keys-mounted", c, volume, p.VerificationDirectory, what)
-			in.env("jws-verification-keys-mounted", c, corev1.EnvVar{Name: SettingVerificationDir, Value: p.VerificationDirectory})
-		}
+	if volume, what, ok := in.verificationVolume(); ok {
+		in.mount("jws-verification-keys-mounted", c, volume, p.VerificationDirectory, what)
+		in.env("jws-verification-keys-mounted", c, corev1.EnvVar{Name: SettingVerificationDir, Value: p.VerificationDirectory})
 	}
+}
+
+// secretName fills the DFSP of the pod into a pattern. It is false when the
+// DFSP is not known, the name would be none, or no such Secret exists.
+func (in *injection) secretName(pattern string) (string, bool) {
+	dfsp := in.snap.DFSP(in.w)
+	if dfsp.Presence != Present || !dfsp.IsText {
+		return "", false
+	}
+	name, ok := forDFSP(pattern, dfsp.Text)
+	if !ok {
+		return "", false
+	}
+	_, presence := in.snap.Secret(in.w.Ref.Namespace, name)
+	return name, presence != Absent
 }
 
 // free tells whether a setting is absent for certain and nothing is mounted
 // where it would point or where the image looks.
 func (in *injection) free(c *Container, setting, mountPath, byDefault string) bool {
-	if in.snap.Value(in.w, c, setting).Presence != Absent {
+	if sets(c, setting) || in.snap.Value(in.w, c, setting).Presence != Absent {
 		return false
 	}
 	for _, m := range c.Mounts {
@@ -132,21 +156,14 @@ func (in *injection) verificationVolume() (corev1.Volume, string, bool) {
 // ilpSecret sets ILP_SECRET from the DFSP's Secret in every container of the
 // SDK that has none.
 func (in *injection) ilpSecret() {
-	dfsp := in.snap.DFSP(in.w)
-	if dfsp.Presence != Present {
-		return
-	}
 	p := &in.snap.profile.ILP
-	name := forDFSP(p.SecretName, dfsp.Text)
-	if _, presence := in.snap.Secret(in.w.Ref.Namespace, name); presence == Absent {
+	name, ok := in.secretName(p.SecretName)
+	if !ok {
 		return
 	}
 	for i := range in.w.Containers {
 		c := &in.w.Containers[i]
-		if !c.SDK || c.Kind == EphemeralContainer {
-			continue
-		}
-		if v := in.snap.Value(in.w, c, SettingILPSecret); v.Presence != Absent || v.Setting != nil {
+		if !c.SDK || c.Kind == EphemeralContainer || sets(c, SettingILPSecret) || in.snap.Value(in.w, c, SettingILPSecret).Presence != Absent {
 			continue
 		}
 		in.env("ilp-secret-set", c, corev1.EnvVar{Name: SettingILPSecret, ValueFrom: &corev1.EnvVarSource{
@@ -160,6 +177,11 @@ func (in *injection) mesh() {
 	e := in.snap.enrolment(in.w)
 	if e.state != meshOut || !e.silent {
 		return
+	}
+	for _, key := range [...]string{labelInject, labelDataplaneMode} {
+		if _, said := in.w.Labels[key]; said {
+			return
+		}
 	}
 	if e.mesh == meshAmbient {
 		in.label(labelDataplaneMode, "ambient")
@@ -240,9 +262,9 @@ func freeVolumeName(have []corev1.Volume, want corev1.Volume) string {
 func sameSource(a, b *corev1.VolumeSource) bool {
 	switch {
 	case a.Secret != nil && b.Secret != nil:
-		return a.Secret.SecretName == b.Secret.SecretName && len(a.Secret.Items) == 0
+		return a.Secret.SecretName == b.Secret.SecretName && len(a.Secret.Items) == 0 && !isTrue(a.Secret.Optional) && a.Secret.DefaultMode == nil
 	case a.ConfigMap != nil && b.ConfigMap != nil:
-		return a.ConfigMap.Name == b.ConfigMap.Name && len(a.ConfigMap.Items) == 0
+		return a.ConfigMap.Name == b.ConfigMap.Name && len(a.ConfigMap.Items) == 0 && !isTrue(a.ConfigMap.Optional) && a.ConfigMap.DefaultMode == nil
 	}
 	return false
 }

@@ -57,8 +57,9 @@ func rolloutPod(o *unstructured.Unstructured) (maker, bool) {
 	if o.GetKind() != "Rollout" || o.GroupVersionKind().Group != "argoproj.io" {
 		return maker{}, false
 	}
-	tree, found, err := unstructured.NestedMap(o.Object, "spec", "template")
-	if err != nil || !found {
+	value, _, err := unstructured.NestedFieldNoCopy(o.Object, "spec", "template")
+	tree, ok := value.(map[string]any)
+	if err != nil || !ok {
 		return maker{}, false
 	}
 	pod := &corev1.PodTemplateSpec{}

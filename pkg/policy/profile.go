@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/mojasec/mojasec/pkg/api/v1alpha1"
 	"github.com/mojasec/mojasec/pkg/crypto"
 )
@@ -65,9 +67,14 @@ type profile struct {
 
 func (p *profile) isPublishedSecret(t crypto.Tag) bool { return p.secrets[t] }
 
+// minILPLength is the least that a Profile can ask of an ILP secret, in bytes.
+// The API server refuses less; a file can say anything.
+const minILPLength = 16
+
 func newProfile(p *v1alpha1.Profile, published *crypto.PublishedKeys, h *crypto.Hasher) *profile {
 	spec := p.Spec.DeepCopy()
 	spec.Default()
+	spec.ILP.MinLength = max(spec.ILP.MinLength, minILPLength)
 	out := &profile{
 		ProfileSpec: spec, name: p.Name, published: published,
 		recogniser: recogniser{rules: spec.Recognition},
@@ -81,7 +88,9 @@ func newProfile(p *v1alpha1.Profile, published *crypto.PublishedKeys, h *crypto.
 	if len(spec.Checks) > 0 {
 		out.modes = make(map[ID]Mode, len(spec.Checks))
 		for _, c := range spec.Checks {
-			out.modes[ID(c.ID)] = Mode(c.Mode)
+			if m := Mode(c.Mode); m == ModeAudit || m == ModeWarn {
+				out.modes[ID(c.ID)] = m // anything else counts as enforce
+			}
 		}
 	}
 	var extra []crypto.PublishedKey
@@ -105,8 +114,12 @@ func (p *profile) mode(id ID) Mode {
 	return ModeEnforce
 }
 
-// forDFSP fills the DFSP into a name pattern such as "{dfsp}-jws-keys".
-func forDFSP(pattern, dfsp string) string { return strings.ReplaceAll(pattern, "{dfsp}", dfsp) }
+// forDFSP fills the DFSP into a name pattern such as "{dfsp}-jws-keys", in lower
+// case as names of objects are. It is false when that makes no such name.
+func forDFSP(pattern, dfsp string) (string, bool) {
+	name := strings.ReplaceAll(pattern, "{dfsp}", strings.ToLower(dfsp))
+	return name, len(validation.IsDNS1123Subdomain(name)) == 0
+}
 
 // fitsPattern tells whether a name is what forDFSP makes of a pattern.
 func fitsPattern(pattern, name string) bool {

@@ -69,19 +69,14 @@ var components = map[string]component{
 	"centralledger":                         {RoleHub, false},
 	"centralsettlement":                     {RoleHub, false},
 	"central-event-processor":               {RoleHub, false},
-	"email-notifier":                        {RoleHub, false},
-	"event-sidecar":                         {RoleHub, false},
 	"transaction-requests-service":          {RoleHub, false},
 	"als-msisdn-oracle":                     {RoleHub, false},
 	"als-consent-oracle":                    {RoleHub, false},
 	"als-oracle-pathfinder":                 {RoleHub, false},
-	"auth-service":                          {RoleHub, false},
-	"auth-svc":                              {RoleHub, false},
 	"thirdparty-api-svc":                    {RoleHub, false},
 	"thirdparty-api-adapter":                {RoleHub, false},
 	"fspiop-transfer-api-svc":               {RoleHub, false},
 	"mojaloop-simulator":                    {RoleBackend, false},
-	"simulator":                             {RoleBackend, false},
 	"mojaloop-core-connector":               {RoleBackend, false},
 	"ml-testing-toolkit":                    {RoleToolkit, false},
 	"ml-testing-toolkit-ui":                 {RoleToolkit, false},
@@ -126,13 +121,16 @@ type recogniser struct {
 
 func (r *recogniser) recognise(w *Workload, meta *metav1.ObjectMeta, pod *corev1.PodTemplateSpec) {
 	w.Role = RoleOther
-	w.Job = isJob(w.Ref.Kind, meta)
+	w.Job = isJob(w.Ref.Kind, meta, pod.Spec.RestartPolicy)
 	for i := range w.Containers {
 		c := &w.Containers[i]
+		if c.Name == proxyContainer {
+			continue
+		}
 		image, args := containerImage(&pod.Spec, c)
 		r.container(w, c, image, args)
 	}
-	if w.Role == RoleOther || w.Role == RoleDatastore {
+	if w.Role != RoleSDK {
 		r.byLabels(w, pod.Labels)
 	}
 	if w.Role == RoleHub {
@@ -161,6 +159,9 @@ func containerImage(spec *corev1.PodSpec, c *Container) (image string, args [2][
 func (r *recogniser) container(w *Workload, c *Container, image string, args [2][]string) {
 	name := repositoryName(image)
 	known, ok := lookupComponent(name)
+	if ok {
+		c.component = name
+	}
 	if role, byRule := r.byImage(image); byRule {
 		known, ok = component{role, role == RoleSDK}, true
 	}
@@ -181,7 +182,7 @@ func (r *recogniser) container(w *Workload, c *Container, image string, args [2]
 	if ok && c.Kind == MainContainer && rank(known.role) > rank(w.Role) {
 		w.Role, w.Component, w.Signs = known.role, name, known.signs
 		if known.role == RoleSDK { // an event handler
-			w.Role, w.Signs = RoleBackend, false
+			w.Role, w.Signs, w.handler = RoleBackend, false, true
 		}
 	}
 }
@@ -197,14 +198,15 @@ func sets(c *Container, name string) bool {
 }
 
 // isEventHandler tells the SDK's bulk event handlers from its API service:
-// same image, other start script, and they sign nothing.
+// same image, other start script, and they sign nothing. The whole command line
+// must be that of the chart: a shell could start anything beside it.
 func isEventHandler(args [2][]string) bool {
-	for _, list := range args {
-		if slices.Contains(list, "start:cmd-evt-handler") || slices.Contains(list, "start:dom-evt-handler") {
-			return true
-		}
+	line := slices.Concat(args[0], args[1])
+	if len(line) == 3 && line[1] == "run" {
+		line = []string{line[0], line[2]}
 	}
-	return false
+	return len(line) == 2 && (line[0] == "yarn" || line[0] == "npm") &&
+		(line[1] == "start:cmd-evt-handler" || line[1] == "start:dom-evt-handler")
 }
 
 func lookupComponent(name string) (component, bool) {
@@ -243,13 +245,20 @@ func (r *recogniser) byImage(image string) (Role, bool) {
 	return "", false
 }
 
-// byLabels recognises a pod none of whose images is known.
+// byLabels recognises a pod by its labels, where they ask for more than its
+// images do: a known sidecar does not hide what the pod says it is.
 func (r *recogniser) byLabels(w *Workload, labels map[string]string) {
+	if w.handler { // the SDK's chart labels its event handlers alike
+		return
+	}
 	set := func(name string, c component) {
+		if rank(c.role) <= rank(w.Role) || (w.Role != RoleOther && c.role != RoleSDK) {
+			return
+		}
 		w.Role, w.Component, w.Signs = c.role, name, c.signs
 		if c.role == RoleSDK {
 			w.Component = componentSDK
-			w.markFirstContainer()
+			w.markUnknownContainers()
 		}
 	}
 	for _, rule := range r.rules {
@@ -281,19 +290,30 @@ func (r *recogniser) byLabels(w *Workload, labels map[string]string) {
 			return
 		}
 	}
-	if c, ok := lookupComponent(labels[labelComponent]); ok {
-		set(labels[labelComponent], c)
+	if labels[labelComponent] == componentSDK {
+		set(componentSDK, components[componentSDK])
 	}
 }
 
-// markFirstContainer marks the SDK container of a pod that only labels
-// recognise.
-func (w *Workload) markFirstContainer() {
+// markUnknownContainers marks the SDK containers of a pod that only labels
+// recognise: the main ones whose image is nothing else, else the first.
+func (w *Workload) markUnknownContainers() {
+	var first *Container
+	marked := false
 	for i := range w.Containers {
-		if w.Containers[i].Kind == MainContainer && w.Containers[i].Name != proxyContainer {
-			w.Containers[i].SDK = true
-			return
+		c := &w.Containers[i]
+		if c.Kind != MainContainer || c.Name == proxyContainer {
+			continue
 		}
+		if first == nil {
+			first = c
+		}
+		if c.component == "" && (first == c || sets(c, SettingDFSPID)) {
+			c.SDK, marked = true, true
+		}
+	}
+	if !marked && first != nil {
+		first.SDK = true
 	}
 }
 
@@ -355,10 +375,10 @@ func (r *recogniser) dfspOfLabels(labels map[string]string) (dfsp, key string) {
 
 // isJob tells what runs to an end. Owner references are not asked: whoever
 // writes the pod writes them.
-func isJob(kind string, meta *metav1.ObjectMeta) bool {
+func isJob(kind string, meta *metav1.ObjectMeta, restart corev1.RestartPolicy) bool {
 	if kind == "Job" || kind == "CronJob" {
 		return true
 	}
 	_, hook := meta.Annotations["helm.sh/hook"]
-	return hook && kind == "Pod"
+	return hook && kind == "Pod" && restart != corev1.RestartPolicyAlways && restart != ""
 }

@@ -1,8 +1,13 @@
 package policy
 
 import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/mojasec/mojasec/pkg/crypto"
 )
 
 // Input is an object to be judged.
@@ -50,22 +55,24 @@ func (s *Snapshot) Subject(in Input) Subject {
 
 // setPod resolves the pod of a subject.
 func (sub *Subject) setPod(m maker, s *Snapshot) {
-	sub.Pod, sub.Workload, sub.key = m.pod, s.workload(sub.Ref, m), nil
-	if sub.Workload.Signs {
-		k := s.signingKey(sub.Workload)
-		sub.key = &k
-	}
+	sub.Pod, sub.Workload = m.pod, s.workload(sub.Ref, m)
+	sub.keys = s.signingKeys(sub.Workload)
 }
 
 // workload resolves a pod and unmasks one that hides: whoever mounts the
-// signing key of a DFSP is an SDK, whatever its image is called.
+// signing key of a DFSP, or gets the SDK's settings from elsewhere, is an SDK,
+// whatever its image is called.
 func (s *Snapshot) workload(ref Ref, m maker) *Workload {
 	w := newWorkload(ref, m.meta, m.pod, m.path, &s.profile.recogniser, s.hasher)
-	if w.Role == RoleSDK || w.Role == RoleHub || w.Role == RoleDatastore {
+	if w.Role == RoleSDK {
 		return w
 	}
 	for i := range w.Containers {
-		if c := &w.Containers[i]; c.Kind != EphemeralContainer && s.mountsSigningKey(w, c) {
+		c := &w.Containers[i]
+		if c.Name == proxyContainer || c.Kind == EphemeralContainer {
+			continue
+		}
+		if s.mountsSigningKey(w, c) || (len(c.EnvFrom) > 0 && s.readsSDKSettings(w, c)) {
 			c.SDK = true
 			w.Role, w.Component, w.Signs = RoleSDK, componentSDK, true
 		}
@@ -73,25 +80,52 @@ func (s *Snapshot) workload(ref Ref, m maker) *Workload {
 	return w
 }
 
-// mountsSigningKey tells whether a container mounts a private key whose public
-// half some verifier holds.
-func (s *Snapshot) mountsSigningKey(w *Workload, c *Container) bool {
-	for i := range c.Mounts {
-		files, _, presence, _ := s.Files(w, c, c.Mounts[i].MountPath)
-		if presence != Present {
+// readsSDKSettings tells whether envFrom gives a container what only the SDK
+// reads.
+func (s *Snapshot) readsSDKSettings(w *Workload, c *Container) bool {
+	for _, name := range [...]string{SettingSigningKeyPath, SettingVerificationDir, SettingILPSecret} {
+		if name == SettingILPSecret && c.component != "" {
 			continue
 		}
-		for _, f := range files {
-			key, ok := f.Entry.SigningKey()
-			if !ok {
+		if s.envFromValue(w, c, name).Presence == Present {
+			return true
+		}
+	}
+	return false
+}
+
+// mountsSigningKey tells whether a container mounts a private key whose public
+// half some verifier holds. For a hub service only the keys of DFSPs count whose
+// SDK is known.
+func (s *Snapshot) mountsSigningKey(w *Workload, c *Container) bool {
+	for i := range w.Volumes {
+		if !slices.ContainsFunc(c.Mounts, func(m corev1.VolumeMount) bool { return m.Name == w.Volumes[i].Name }) {
+			continue
+		}
+		for src := range volumeSources(&w.Volumes[i].VolumeSource) {
+			data, presence := s.data(src.source, w.Ref.Namespace, src.object)
+			if presence != Present || src.source != FromSecret {
 				continue
 			}
-			if s.whole().heldKeys[key.Fingerprint] {
-				return true
+			for _, key := range data.private {
+				if s.isOthersKey(w, key) {
+					return true
+				}
 			}
 		}
 	}
 	return false
+}
+
+// isOthersKey tells whether verifiers hold a key for somebody a workload is
+// not.
+func (s *Snapshot) isOthersKey(w *Workload, key crypto.Fingerprint) bool {
+	ix := s.whole()
+	names := ix.heldKeys[key]
+	if w.Role != RoleHub {
+		return len(names) > 0
+	}
+	return slices.ContainsFunc(names, func(fsp string) bool { return len(ix.sdks[fsp]) > 0 })
 }
 
 // inject makes the pod of a subject right where admission would, and notes

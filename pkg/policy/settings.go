@@ -2,7 +2,10 @@ package policy
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -30,23 +33,25 @@ const (
 // isSetting tells whether rules read an environment variable. Others are not
 // kept: they may hold anything.
 func isSetting(name string) bool {
-	switch {
-	case len(name) < 6:
-		return false
-	case strings.HasPrefix(name, "JWS_"), strings.HasPrefix(name, "ILP_"),
-		strings.HasPrefix(name, "VALIDATE_INBOUND_"), strings.HasPrefix(name, "AUDIT_LOG_"),
-		strings.HasPrefix(name, "IN_"), strings.HasPrefix(name, "OUT_"),
-		strings.HasSuffix(name, "_MUTUAL_TLS_ENABLED"), strings.HasSuffix(name, settingSuffixILP),
-		strings.Contains(name, "__JWS__"), strings.HasSuffix(name, "HUB_PARTICIPANT__NAME"):
-		return true
-	}
 	switch name {
-	case SettingDFSPID, SettingCheckILP, SettingWithoutQuote, SettingPM4ML,
-		"MULTI_DFSP", "API_TYPE", "EXPIRY_SECONDS", "LOG_FILTER", "SWITCH_ID", "HUB_NAME":
+	case SettingDFSPID, SettingJWSSign, SettingJWSSignPutParties, SettingSigningKeyPath, SettingVerificationDir,
+		SettingValidateJWS, SettingValidatePutParties, SettingCheckILP, SettingWithoutQuote,
+		SettingInboundTLS, SettingOutboundTLS, SettingPM4ML, settingLogFilter:
 		return true
 	}
-	return strings.HasSuffix(name, "_SWITCH_ID") || strings.HasSuffix(name, "_HUB_NAME")
+	if _, dead := deadSettings[name]; dead || isSecretSetting(name) {
+		return true
+	}
+	return strings.Contains(name, "__JWS__") || strings.HasSuffix(name, hubParticipantName)
 }
+
+// keepsText tells whether the value of a setting may be kept as it stands.
+func keepsText(name string) bool {
+	_, dead := deadSettings[name]
+	return !dead && !isSecretSetting(name)
+}
+
+const settingLogFilter = "LOG_FILTER"
 
 // settingSuffixILP also ends CONNECTOR_ILP_SECRET and FSPIOP_ILP_SECRET.
 const settingSuffixILP = "ILP_SECRET"
@@ -81,12 +86,6 @@ type Setting struct {
 	index int    // in env, or in envFrom when prefix is used
 	from  bool   // from envFrom
 	parts []part // set when the value mixes in variables that are not literal
-}
-
-// part is a stretch of an expanded value: text, or another setting.
-type part struct {
-	text string
-	ref  *Setting
 }
 
 // Path returns the field of the setting below its container. leaf is the
@@ -152,24 +151,19 @@ func (s *Snapshot) Value(w *Workload, c *Container, name string) Value {
 		if c.Settings[i].Name != name {
 			continue
 		}
-		v := s.settingValue(w, &c.Settings[i])
+		v := s.settingValue(w, c, &c.Settings[i])
 		if v.Presence == Absent && v.Dangling == "" {
 			continue
 		}
 		return v
 	}
-	for i := len(c.EnvFrom) - 1; i >= 0; i-- {
-		if v := s.envFromValue(w, &c.EnvFrom[i], i, name); v.Presence != Absent {
-			return v
-		}
-	}
-	return Value{Presence: Absent}
+	return s.envFromValue(w, c, name)
 }
 
-func (s *Snapshot) settingValue(w *Workload, set *Setting) Value {
+func (s *Snapshot) settingValue(w *Workload, c *Container, set *Setting) Value {
 	switch {
 	case set.parts != nil:
-		return s.joined(w, set)
+		return s.joined(w, c, set)
 	case set.Source == FromLiteral:
 		return Value{
 			Presence: Present, Text: set.Text, IsText: !isSecretSetting(set.Name),
@@ -212,23 +206,49 @@ func entryValue(e *Entry, set *Setting) Value {
 	}
 }
 
-func (s *Snapshot) joined(w *Workload, set *Setting) Value {
+// joined puts together a value that mixes in other variables.
+func (s *Snapshot) joined(w *Workload, c *Container, set *Setting) Value {
+	if len(set.parts) == 1 {
+		// One variable as a whole: all that is known of it is known.
+		if v := s.partValue(w, c, &set.parts[0]); v.Presence != Absent {
+			v.Setting = set
+			return v
+		}
+	}
 	var b strings.Builder
-	for _, p := range set.parts {
-		if p.ref == nil {
+	for i := range set.parts {
+		p := &set.parts[i]
+		if p.ref == nil && p.name == "" {
 			b.WriteString(p.text)
 			continue
 		}
-		v := s.settingValue(w, p.ref)
-		if !v.IsText {
-			if v.Presence != Unknown {
-				v.Missing = Fact{Kind: FactSetting, Namespace: w.Ref.Namespace, Name: p.ref.Name}
-			}
-			return Value{Presence: Unknown, Setting: set, Missing: v.Missing}
+		switch v := s.partValue(w, c, p); {
+		case v.Presence == Absent:
+			b.WriteString("$(" + p.variable() + ")") // as the kubelet leaves it
+		case v.Presence == Present && v.IsText:
+			b.WriteString(v.Text)
+		default:
+			return Value{Presence: Unknown, Setting: set, Missing: v.missing(w, p.variable())}
 		}
-		b.WriteString(v.Text)
 	}
 	return s.literal(set, b.String())
+}
+
+func (p *part) variable() string {
+	if p.ref != nil {
+		return p.ref.Name
+	}
+	return p.name
+}
+
+// partValue looks up a variable that another one refers to.
+func (s *Snapshot) partValue(w *Workload, c *Container, p *part) Value {
+	if p.ref != nil {
+		if v := s.settingValue(w, c, p.ref); v.Presence != Absent {
+			return v
+		}
+	}
+	return s.envFromValue(w, c, p.variable())
 }
 
 // literal is the value of a setting that turned out to be known text.
@@ -242,13 +262,20 @@ func (s *Snapshot) literal(set *Setting, text string) Value {
 	return v
 }
 
-func (s *Snapshot) envFromValue(w *Workload, from *EnvFrom, index int, name string) Value {
-	key, ok := strings.CutPrefix(name, from.Prefix)
-	if !ok || key == "" {
-		return Value{Presence: Absent}
+// envFromValue looks up a variable in envFrom: the last source that has it
+// wins.
+func (s *Snapshot) envFromValue(w *Workload, c *Container, name string) Value {
+	for i, from := range slices.Backward(c.EnvFrom) {
+		key, ok := strings.CutPrefix(name, from.Prefix)
+		if !ok || key == "" {
+			continue
+		}
+		set := &Setting{Name: name, Source: from.Source, Object: from.Object, Key: key, Optional: true, index: i, from: true}
+		if v := s.settingValue(w, c, set); v.Presence != Absent {
+			return v
+		}
 	}
-	set := &Setting{Name: name, Source: from.Source, Object: from.Object, Key: key, Optional: true, index: index, from: true}
-	return s.settingValue(w, set)
+	return Value{Presence: Absent}
 }
 
 // EnvFrom is an envFrom source of a container.
@@ -282,10 +309,11 @@ func environment(c *corev1.Container, h *crypto.Hasher) ([]Setting, []EnvFrom) {
 	if n == 0 {
 		return nil, from
 	}
+	x := expander{env: c.Env, from: len(from) > 0}
 	settings := make([]Setting, 0, n)
 	for i := range c.Env {
 		if isSetting(c.Env[i].Name) {
-			settings = append(settings, newSetting(c.Env, i, from, h))
+			settings = append(settings, newSetting(&x, i, h))
 		}
 	}
 	return settings, from
@@ -293,13 +321,18 @@ func environment(c *corev1.Container, h *crypto.Hasher) ([]Setting, []EnvFrom) {
 
 func isTrue(b *bool) bool { return b != nil && *b }
 
-func newSetting(env []corev1.EnvVar, i int, from []EnvFrom, h *crypto.Hasher) Setting {
-	set := Setting{Name: env[i].Name, index: i}
-	switch ref := env[i].ValueFrom; {
-	case ref == nil && !strings.Contains(env[i].Value, "$"):
-		set.setLiteral(env[i].Value, h)
+func newSetting(x *expander, i int, h *crypto.Hasher) Setting {
+	set := Setting{Name: x.env[i].Name, index: i}
+	switch ref := x.env[i].ValueFrom; {
+	case ref == nil && !strings.Contains(x.env[i].Value, "$"):
+		set.setLiteral(x.env[i].Value, h)
 	case ref == nil:
-		set.setText(expand(env, i, from), h)
+		parts, ok := x.value(i)
+		if !ok {
+			set.Source = FromElsewhere
+			break
+		}
+		set.setParts(parts, h)
 	case ref.SecretKeyRef != nil:
 		set.Source, set.Object, set.Key, set.Optional = FromSecret, ref.SecretKeyRef.Name, ref.SecretKeyRef.Key, isTrue(ref.SecretKeyRef.Optional)
 	case ref.ConfigMapKeyRef != nil:
@@ -312,32 +345,30 @@ func newSetting(env []corev1.EnvVar, i int, from []EnvFrom, h *crypto.Hasher) Se
 
 // setLiteral takes a value without variables.
 func (s *Setting) setLiteral(text string, h *crypto.Hasher) {
-	if isSecretSetting(s.Name) {
+	switch {
+	case isSecretSetting(s.Name):
 		value := []byte(text)
 		s.Secret, s.Tag = crypto.DescribeSecret(value), h.Sum(crypto.TrimSecret(value))
-		return
+	case keepsText(s.Name):
+		s.Text = text
 	}
-	s.Text = text
 }
 
-// setText takes the expanded value: plain text, another variable, or a mix.
-func (s *Setting) setText(parts []part, h *crypto.Hasher) {
+// setParts takes the expanded value: plain text, another variable, or a mix.
+func (s *Setting) setParts(parts []part, h *crypto.Hasher) {
+	literal := func(p part) bool { return p.ref == nil && p.name == "" }
 	switch {
 	case len(parts) == 0:
 		s.setLiteral("", h)
-	case len(parts) == 1 && parts[0].ref == nil:
+	case len(parts) == 1 && literal(parts[0]):
 		s.setLiteral(parts[0].text, h)
+	case isSecretSetting(s.Name) && slices.ContainsFunc(parts, literal):
+		// A literal part of a secret must not stay, so the mix cannot be told.
+		s.Source = FromElsewhere
+	case len(parts) == 1 && parts[0].ref != nil && parts[0].ref.parts == nil && !parts[0].ref.Optional:
+		ref := parts[0].ref
+		s.Source, s.Object, s.Key = ref.Source, ref.Object, ref.Key
 	default:
-		// A literal part of a secret must not stay: only a value that is one
-		// variable as a whole can be looked up later.
-		if isSecretSetting(s.Name) && len(parts) > 1 {
-			s.Source = FromElsewhere
-			return
-		}
-		if ref := parts[0].ref; len(parts) == 1 && ref.parts == nil {
-			s.Source, s.Object, s.Key, s.Optional = ref.Source, ref.Object, ref.Key, ref.Optional
-			return
-		}
 		s.parts = parts
 	}
 }
@@ -353,10 +384,22 @@ func (v Value) missing(w *Workload, name string) Fact {
 // shown is how a detail quotes a value that is no secret.
 func shown(v Value, absent string) string {
 	if v.Presence == Present && v.IsText {
-		return fmt.Sprintf("%q", v.Text)
+		return quoted(v.Text)
 	}
 	return absent
 }
+
+// quoted is how a detail shows text that came from outside and should be an
+// identifier, a switch or a path: whoever wrote the pod may have put a secret
+// there by mistake.
+func quoted(text string) string {
+	if len(text) <= 128 && harmless.MatchString(text) {
+		return fmt.Sprintf("%q", text)
+	}
+	return fmt.Sprintf("a text of %d characters", utf8.RuneCountInString(text))
+}
+
+var harmless = regexp.MustCompile(`^[A-Za-z0-9]{0,32}$|^[A-Za-z0-9._@ -]{0,48}$|^[./][A-Za-z0-9._/-]*$|^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)+$`)
 
 // settingPath is the field that sets a value, or where it should stand.
 func settingPath(w *Workload, c *Container, v Value, name string) *field.Path {
@@ -364,4 +407,12 @@ func settingPath(w *Workload, c *Container, v Value, name string) *field.Path {
 		return v.Setting.Path(c.Path(w))
 	}
 	return c.Path(w).Child("env").Key(name)
+}
+
+// quotedPath is how a detail shows a path that came from outside.
+func quotedPath(path string) string {
+	if len(path) <= 256 && harmless.MatchString(path) {
+		return path
+	}
+	return quoted(path)
 }

@@ -81,8 +81,7 @@ func OfflineOptions(now time.Time, hashKey []byte) SnapshotOptions {
 			FactCA, FactKeyAge, FactSetting, FactQuarantine, FactSecretReaders,
 		},
 		Expected: []FactKind{
-			FactSecret, FactConfigMap, FactService, FactMeshConfig, FactCA, FactKeyAge,
-			FactSetting, FactQuarantine, FactSecretReaders,
+			FactSecret, FactMeshConfig, FactCA, FactKeyAge, FactQuarantine, FactSecretReaders,
 		},
 	}
 }

@@ -272,7 +272,7 @@ func FuzzExpand(f *testing.F) {
 		)
 		snap := snapshot(objects(s.Inputs()))
 		sub := snap.Subject(policy.Input{Object: s.SDK1})
-		got := snap.Value(sub.Workload, sub.Workload.SDK(), "DFSP_ID")
+		got := snap.Value(sub.Workload, sub.Workload.SDKs()[0], "DFSP_ID")
 		known := map[string]string{}
 		for _, e := range container.Env {
 			if e.ValueFrom == nil {

@@ -18,11 +18,29 @@ type Subject struct {
 	Pod *corev1.PodTemplateSpec
 	// Workload is Pod, resolved. It is set exactly when Pod is.
 	Workload *Workload
-	// key is where the signing key is read from; nil when Workload does not sign.
-	key *keyAt
+	// keys is where the signing keys are read from, for each container that
+	// signs; empty when Workload does not.
+	keys []keyAt
 	// Injectable lists the checks that the Injector would satisfy for this
 	// subject where it is not allowed to (the namespace is not in enforce).
 	Injectable []ID
 	// Changes are what the Injector added to Pod.
 	Changes []Change
+}
+
+// eachKey judges every signing key of a subject by itself and joins what is
+// said of them.
+func (sub *Subject) eachKey(judge func(k *keyAt) Result) Result {
+	var all Result
+	for i := range sub.keys {
+		all.join(judge(&sub.keys[i]))
+	}
+	return all
+}
+
+// join adds what is said of another part of the same subject.
+func (r *Result) join(o Result) {
+	r.Applies = r.Applies || o.Applies
+	r.Violations = append(r.Violations, o.Violations...)
+	r.Unknown = append(r.Unknown, o.Unknown...)
 }

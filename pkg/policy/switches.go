@@ -2,6 +2,8 @@ package policy
 
 import (
 	"fmt"
+	"path"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -16,6 +18,9 @@ type switchRule struct {
 
 // run applies the rule to the SDK container of a subject.
 func (r switchRule) run(sub *Subject, snap *Snapshot) Result {
+	if sub.isValues() {
+		return valuesSwitch(sub, r.setting, r.want, r.why)
+	}
 	if sub.Pod == nil || sub.Workload.Role != RoleSDK {
 		return notApplicable
 	}
@@ -26,7 +31,16 @@ func (r switchRule) run(sub *Subject, snap *Snapshot) Result {
 		if !c.SDK {
 			continue
 		}
+		if p, ok := onCommandLine(sub, c, r.setting); ok {
+			found = append(found, Violation{Field: p, Detail: fmt.Sprintf("container %s sets %s on its command line, where no rule can follow it; set it in env", c.Name, r.setting)})
+			continue
+		}
 		v := snap.Value(w, c, r.setting)
+		if v.Presence == Absent {
+			if fact, ok := dotenv(w, c); ok {
+				return unknown(fact)
+			}
+		}
 		if v.Dangling != "" {
 			found = append(found, Violation{Field: settingPath(w, c, v, r.setting), Detail: fmt.Sprintf("%s comes from %s, which does not exist", r.setting, v.Dangling)})
 			continue
@@ -43,6 +57,29 @@ func (r switchRule) run(sub *Subject, snap *Snapshot) Result {
 		}
 	}
 	return failedOrPassed(found)
+}
+
+// onCommandLine finds NAME= in the command or the arguments of a container.
+func onCommandLine(sub *Subject, c *Container, name string) (*field.Path, bool) {
+	_, lists := containerImage(&sub.Pod.Spec, c)
+	for l, member := range [...]string{"command", "args"} {
+		for i, arg := range lists[l] {
+			if strings.Contains(arg, name+"=") {
+				return c.Path(sub.Workload).Child(member).Index(i), true
+			}
+		}
+	}
+	return nil, false
+}
+
+// dotenv tells that a volume provides the .env file of the working directory,
+// from which the SDK takes what its environment does not have.
+func dotenv(w *Workload, c *Container) (Fact, bool) {
+	t := w.Resolve(c, ".env")
+	if t.Mount == nil || len(cleanMountPath(t.Mount.MountPath)) < len(path.Dir(t.Path)) {
+		return Fact{}, false
+	}
+	return Fact{Kind: FactSetting, Namespace: w.Ref.Namespace, Name: t.Path}, true
 }
 
 // hubPlace is where a boolean of a hub service is set.

@@ -21,6 +21,8 @@ type Workload struct {
 	// Signs tells that this component signs FSPIOP messages when its
 	// settings say so.
 	Signs bool
+	// handler marks an event handler of the SDK's chart.
+	handler bool
 	// Job is set for Jobs, CronJobs, their pods, and Helm hooks.
 	Job bool
 	// LabelDFSP is the DFSP that labels name; empty when none does.
@@ -69,7 +71,9 @@ type Container struct {
 	Index int // in its list
 	// SDK marks a container that runs the Mojaloop SDK, by image or because
 	// it sets what only the SDK reads.
-	SDK        bool
+	SDK bool
+	// component is what the image is, when that is known.
+	component  string
 	WorkingDir string
 	Settings   []Setting
 	EnvFrom    []EnvFrom
@@ -89,37 +93,50 @@ func (c *Container) Path(w *Workload) *field.Path {
 	return w.PodPath.Child("spec", list).Index(c.Index)
 }
 
-// SDK returns the container that runs the SDK as a server: the first main
-// container or native sidecar that does. It is nil for pods that are no SDK.
-func (w *Workload) SDK() *Container {
+// SDKs returns the containers that run the SDK as a server: main containers and
+// native sidecars; for a pod without any of those, whatever runs the SDK. It is
+// empty for pods that are no SDK.
+func (w *Workload) SDKs() []*Container {
+	var servers, others []*Container
 	for i := range w.Containers {
-		if c := &w.Containers[i]; c.SDK && (c.Kind == MainContainer || c.Kind == NativeSidecar) {
-			return c
+		switch c := &w.Containers[i]; {
+		case !c.SDK:
+		case c.Kind == MainContainer || c.Kind == NativeSidecar:
+			servers = append(servers, c)
+		default:
+			others = append(others, c)
 		}
 	}
-	for i := range w.Containers {
-		if w.Containers[i].SDK {
-			return &w.Containers[i]
-		}
+	if len(servers) > 0 {
+		return servers
 	}
-	return nil
+	return others
 }
 
-// Main returns the container of a hub service: the one named like its
-// component, else the first.
+// Main returns the container of a hub service: the one with its image, else the
+// one named like its component, else the first.
 func (w *Workload) Main() *Container {
-	var first *Container
+	var byImage, byName, first *Container
 	for i := range w.Containers {
 		c := &w.Containers[i]
 		if c.Kind != MainContainer {
 			continue
 		}
-		if c.Name == w.Component {
-			return c
+		if known, ok := lookupComponent(c.component); byImage == nil && ok && known.role == RoleHub {
+			byImage = c
+		}
+		if byName == nil && c.Name == w.Component {
+			byName = c
 		}
 		if first == nil {
 			first = c
 		}
+	}
+	switch {
+	case byImage != nil:
+		return byImage
+	case byName != nil:
+		return byName
 	}
 	return first
 }

@@ -7,7 +7,7 @@ import "strconv"
 // that leads through an alias or a merge ends at the node it stands for.
 // It returns false when there is no such node.
 func (n Node) Find(path string) (Node, bool) {
-	f := n.follow(path)
+	f := n.follow(path, nil)
 	return f.node, f.missing == ""
 }
 
@@ -18,7 +18,7 @@ func (n Node) Find(path string) (Node, bool) {
 // items the value of their name; and for what is absent at the top the value of
 // metadata.name.
 func (n Node) Locate(path string) (start, end int) {
-	f := n.follow(path)
+	f := n.follow(path, nil)
 	if f.missing != "" || path == "" {
 		return f.nearest(n)
 	}
@@ -26,6 +26,13 @@ func (n Node) Locate(path string) (start, end int) {
 		return f.nearest(n)
 	}
 	return start, end
+}
+
+// Trail returns the nodes on the way to a path below n, n not included. It
+// returns false when the last of them is not what the path names.
+func (n Node) Trail(path string) (nodes []Node, complete bool) {
+	f := n.follow(path, func(node Node) { nodes = append(nodes, node) })
+	return nodes, f.missing == ""
 }
 
 // found is how far a path could be followed.
@@ -47,7 +54,8 @@ func (f *found) shown() Node {
 	return f.node
 }
 
-func (n Node) follow(path string) found {
+// follow walks down a path and shows every node on the way to visit.
+func (n Node) follow(path string, visit func(Node)) found {
 	f := found{node: n}
 	if n.Kind() == Alias {
 		f.pin(n)
@@ -61,6 +69,9 @@ func (n Node) follow(path string) found {
 		}
 		f.item = f.node.target().Kind() == Sequence
 		f.node = child
+		if visit != nil {
+			visit(child)
+		}
 		if child.Kind() == Alias {
 			f.pin(child)
 		}
@@ -166,21 +177,4 @@ func (n Node) nameRange() (start, end int) {
 		break
 	}
 	return n.Range()
-}
-
-// Trail returns the nodes on the way to a path below n, n not included. It
-// returns false when the last of them is not what the path names.
-func (n Node) Trail(path string) (nodes []Node, complete bool) {
-	f := found{node: n}
-	for path != "" {
-		segment, rest := nextSegment(path)
-		child, ok := f.step(segment)
-		if !ok {
-			return nodes, false
-		}
-		f.node = child
-		nodes = append(nodes, child)
-		path = rest
-	}
-	return nodes, true
 }
