@@ -103,7 +103,7 @@ func (o *VerifyOptions) once(ctx context.Context) (policy.Report, error) {
 	objects := make([]runtime.Object, 0, len(in.Objects))
 	inputs := make([]policy.Input, 0, len(in.Objects)+len(in.Values))
 	sources := make(policy.Sources, len(in.Objects)+len(in.Values))
-	for _, obj := range in.Objects {
+	for _, obj := range o.unique(in.Objects) {
 		objects = append(objects, obj.Object)
 		inputs = append(inputs, policy.Input{Object: obj.Object, Raw: obj.Raw})
 		sources[obj.Ref] = obj.Positions
@@ -129,6 +129,35 @@ func (o *VerifyOptions) once(ctx context.Context) (policy.Report, error) {
 	}
 	known.mark(&r)
 	return r, nil
+}
+
+// unique drops objects that are given again later, as applying them one after
+// the other would, and says so.
+func (o *VerifyOptions) unique(in []collect.Object) []collect.Object {
+	last := make(map[policy.Ref]int, len(in))
+	for i := range in {
+		last[in[i].Ref] = i
+	}
+	if len(last) == len(in) {
+		return in
+	}
+	out := make([]collect.Object, 0, len(last))
+	for i := range in {
+		if j := last[in[i].Ref]; j != i {
+			o.say("given twice: %s at %s and %s: the later one counts", in[i].Ref, placeOf(in[i].Positions), placeOf(in[j].Positions))
+			continue
+		}
+		out = append(out, in[i])
+	}
+	return out
+}
+
+func placeOf(p policy.Positions) string {
+	at, ok := p.Locate("metadata.name")
+	if !ok {
+		return "an unknown place"
+	}
+	return visible(fmt.Sprintf("%s:%d", at.File, at.StartLine))
 }
 
 func waiversOf(in *collect.Result) []*v1alpha1.Waiver {
@@ -184,10 +213,18 @@ func (o *VerifyOptions) verdict(r *policy.Report) Code {
 	if r.FailedAt(o.FailOn) {
 		codes = append(codes, Findings)
 	}
-	if o.incomplete(r) {
+	if o.incomplete(r) || (!o.AllowIncomplete && !judged(r)) {
 		codes = append(codes, Incomplete)
 	}
 	return worst(codes...)
+}
+
+// judged tells whether there was anything to judge: an object, or values that a
+// check had something to say about. A pipe whose first half failed gives an
+// empty input, which must not look like a good one.
+func judged(r *policy.Report) bool {
+	object := func(s policy.Subject) bool { return s.Object != nil }
+	return len(r.Errors)+len(r.Passed)+len(r.Findings)+len(r.Skipped) > 0 || slices.ContainsFunc(r.Subjects, object)
 }
 
 func (o *VerifyOptions) incomplete(r *policy.Report) bool {
@@ -205,12 +242,16 @@ func (o *VerifyOptions) sayMore(r *policy.Report) {
 			o.say("error: %s", visible(e.Error()))
 		}
 	}
-	if len(r.Subjects) == 0 && len(r.Errors) == 0 {
+	if !judged(r) {
 		passed := 0
 		for _, n := range r.PassedOver {
 			passed += n
 		}
-		o.say("nothing was judged: no object of a kind that a check reads (%d of other kinds)", passed)
+		o.say("nothing was judged: no object of a kind that a check reads (%d of other kinds); accept it with --allow-incomplete", passed)
+		if slices.Contains(o.Collect.Paths, stdin) {
+			o.say("did the command before the pipe fail? in a script: set -o pipefail")
+		}
+		return
 	}
 	if o.verdict(r) == Incomplete {
 		o.say("incomplete: some checks could not be decided; give the objects they need with -f, or accept it with --allow-incomplete")

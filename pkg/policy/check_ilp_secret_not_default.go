@@ -70,6 +70,12 @@ func defaultsInPod(sub *Subject, snap *Snapshot) Result {
 	}
 	switch {
 	case len(found) > 0:
+		if w.Role == RoleSDK {
+			fix := ilpFix(sub, snap)
+			for i := range found {
+				found[i].Fix = fix
+			}
+		}
 		return failed(found...)
 	case len(missing) > 0:
 		return unknown(missing...)

@@ -48,6 +48,7 @@ func protectedNamespace(ns *corev1.Namespace, snap *Snapshot) Result {
 			return failed(Violation{
 				Field: at, Detail: fmt.Sprintf("runs %s and has no label %s", w.Ref, LabelMode),
 				Related: []Location{{Ref: w.Ref, Message: "runs here"}},
+				Fix:     fmt.Sprintf("label the namespace, first to watch and then to enforce: `kubectl label namespace %s %s=audit`", ns.Name, LabelMode),
 			})
 		}
 	}

@@ -76,7 +76,9 @@ func TestHostileObjects(t *testing.T) {
 			d := s.SDK1.DeepCopy()
 			c := &d.Spec.Template.Spec.Containers[0]
 			c.Env = append(c.Env, corev1.EnvVar{Name: "A", Value: strings.Repeat("x", 32<<10)})
-			many(5000, func(i int) { c.Env = append(c.Env, corev1.EnvVar{Name: fmt.Sprint("Q", i, "__JWS__X"), Value: "$(A)$(A)"}) })
+			many(5000, func(i int) {
+				c.Env = append(c.Env, corev1.EnvVar{Name: fmt.Sprint("Q", i, "__JWS__X"), Value: "$(A)$(A)"})
+			})
 			return d
 		}},
 	}

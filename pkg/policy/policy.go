@@ -166,6 +166,20 @@ const (
 	FactSidecarConfig FactKind = "service account"
 )
 
+// hint says how a fact could be made known where its name does not.
+func (k FactKind) hint() string {
+	switch k {
+	case FactMesh:
+		return " (give the PeerAuthentications and Namespaces)"
+	case FactMeshConfig:
+		return " (ConfigMap istio in the mesh root namespace)"
+	case FactQuarantine, FactSecretReaders:
+		return " (only a cluster tells)"
+	default:
+		return ""
+	}
+}
+
 // Fact names something that may be unknown.
 type Fact struct {
 	Kind      FactKind

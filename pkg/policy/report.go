@@ -71,7 +71,7 @@ type Skip struct {
 func (s Skip) Reason() string {
 	names := make([]string, 0, len(s.Unknown))
 	for _, f := range s.Unknown {
-		names = append(names, f.String())
+		names = append(names, f.String()+f.Kind.hint())
 	}
 	return "not known: " + strings.Join(names, ", ")
 }

@@ -80,9 +80,12 @@ func TestWaivers(t *testing.T) {
 	waiver := &v1alpha1.Waiver{ObjectMeta: metav1.ObjectMeta{Name: "migration"}, Spec: v1alpha1.WaiverSpec{
 		Checks: []string{"jws-signing-enabled"}, Match: v1alpha1.WaiverMatch{Names: []string{s.SDK1.Name}},
 		ExpiresAt: metav1.NewTime(fixtures.Now.Add(time.Hour)),
+		Reason:    "the chart is replaced in the next release", Owner: "platform team",
 	}}
 	other := waiver.DeepCopy()
 	other.Spec.Match.Names = []string{"something-else"}
+	nobodys := waiver.DeepCopy()
+	nobodys.Spec.Owner = " "
 	everywhere := waiver.DeepCopy()
 	everywhere.Spec.Match = v1alpha1.WaiverMatch{}
 
@@ -96,6 +99,7 @@ func TestWaivers(t *testing.T) {
 		{name: "in force", waiver: waiver, at: fixtures.Now, waived: true},
 		{name: "expired", waiver: waiver, at: fixtures.Now.Add(2 * time.Hour)},
 		{name: "for another object", waiver: other, at: fixtures.Now},
+		{name: "without an owner", waiver: nobodys, at: fixtures.Now},
 		{name: "for everything", waiver: everywhere, at: fixtures.Now},
 		{name: "among the judged files", waiver: waiver, judged: true, at: fixtures.Now},
 	}

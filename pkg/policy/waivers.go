@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,7 +31,7 @@ func newWaivers(objs []*v1alpha1.Waiver) waivers {
 	for _, o := range objs {
 		w, err := newWaiver(o)
 		if err != nil {
-			continue // never wider than what was meant; waiver-valid reports it
+			continue // waiver-valid reports it
 		}
 		for _, id := range o.Spec.Checks {
 			out[ID(id)] = append(out[ID(id)], w)
@@ -41,6 +42,9 @@ func newWaivers(objs []*v1alpha1.Waiver) waivers {
 
 // newWaiver prepares a Waiver. One without a match matches nothing.
 func newWaiver(o *v1alpha1.Waiver) (*waiver, error) {
+	if strings.TrimSpace(o.Spec.Reason) == "" || strings.TrimSpace(o.Spec.Owner) == "" {
+		return nil, fmt.Errorf("waiver %s: has no reason or no owner", o.Name)
+	}
 	m := o.Spec.Match
 	w := &waiver{name: o.Name, expiresAt: o.Spec.ExpiresAt.Time, match: m, selector: labels.Everything()}
 	if m.Labels != nil {

@@ -221,7 +221,7 @@ func (c *collector) place(j *job, it item) policy.Positions {
 		return j.place(it.at(), it.node)
 	}
 	if source := helmSource(j.file.src.Bytes()[j.chunk.Start:j.chunk.End]); source != "" {
-		if p := c.inTemplate(j, source, it.at()); p != nil {
+		if p := c.inTemplate(j, source, it.at(), positions{j.file, it.at()}); p != nil {
 			return p
 		}
 	}

@@ -53,15 +53,18 @@ func helmSource(text []byte) string {
 }
 
 // inTemplate finds positions in the template that made an object. It returns
-// nil when the rendered text is the better answer.
-func (c *collector) inTemplate(j *job, source string, root yamltree.Node) policy.Positions {
-	if template := c.template(source); template != nil {
-		return textPositions{template, root}
+// nil when the template is not here. What stands in the rendered text only is
+// found there when that is a file, and at the nearest line of the template when
+// it came from standard input.
+func (c *collector) inTemplate(j *job, source string, root yamltree.Node, rendered policy.Positions) policy.Positions {
+	template := c.template(source)
+	switch {
+	case template == nil:
+		return nil
+	case j.file.name == stdinName:
+		return textPositions{file: template, root: root}
 	}
-	if j.file.name == stdinName && filepath.IsLocal(source) {
-		return startOf(source)
-	}
-	return nil
+	return textPositions{file: template, root: root, rendered: rendered}
 }
 
 // template looks for the file a "# Source:" comment names, relative to what was
@@ -111,12 +114,4 @@ func (c *collector) readTextFile(name string) *textFile {
 		return nil
 	}
 	return newTextFile(name, src)
-}
-
-// startOf points at the first line of a file that is not here.
-type startOf string
-
-// Locate implements policy.Positions.
-func (s startOf) Locate(string) (policy.Region, bool) {
-	return policy.Region{File: string(s), StartLine: 1, StartColumn: 1, EndLine: 1, EndColumn: 1}, true
 }

@@ -105,7 +105,7 @@ func (f *originFile) place(built yamltree.Node, fields *yaml.Node) policy.Positi
 		}
 	}
 	if best < 0 {
-		return textPositions{f.text, built}
+		return textPositions{file: f.text, root: built}
 	}
 	return originPositions{f, f.objects[best].root, built}
 }
@@ -127,4 +127,12 @@ func (p originPositions) Locate(path string) (policy.Region, bool) {
 	}
 	start, end := p.root.Locate(path)
 	return region(p.file.name, p.file.text.src, start, end), true
+}
+
+// startOf points at the first line of a file that is not here.
+type startOf string
+
+// Locate implements policy.Positions.
+func (s startOf) Locate(string) (policy.Region, bool) {
+	return policy.Region{File: string(s), StartLine: 1, StartColumn: 1, EndLine: 1, EndColumn: 1}, true
 }

@@ -95,7 +95,7 @@ func TestHelmOutputWithoutTemplate(t *testing.T) {
 		t.Errorf("file: got %s, want %s", got, want)
 	}
 	fromStdin := files(t, Options{Paths: []string{"-"}, Stdin: strings.NewReader(rendered)}).Objects[0].Positions
-	if got, want := at(fromStdin, "spec.containers[0].env[1].value"), "sdks/templates/pod.yaml:1:1-1:1"; got != want {
+	if got, want := at(fromStdin, "spec.containers[0].env[1].value"), "<stdin>:17:18-17:30"; got != want {
 		t.Errorf("standard input: got %s, want %s", got, want)
 	}
 }

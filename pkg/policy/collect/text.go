@@ -37,6 +37,9 @@ func newTextFile(name string, src *yamltree.Source) *textFile {
 type textPositions struct {
 	file *textFile
 	root yamltree.Node // of the rendered object
+	// rendered are the positions in the text that was given; they are the
+	// answer for a value that does not stand in file. May be nil.
+	rendered policy.Positions
 }
 
 // Locate implements policy.Positions. It follows the path through the text:
@@ -55,20 +58,28 @@ func (p textPositions) Locate(path string) (policy.Region, bool) {
 		}
 		return s.region(), true
 	}
+	// lost: a list item does not stand in the file by its name (a loop made
+	// it), so keys below it would be those of another one.
+	lost := false
 	for i, node := range trail {
 		last := complete && i == len(trail)-1
 		switch key, ok := node.Key(); {
 		case ok && last && node.Kind() == yamltree.Scalar:
 			if !s.find(key, node.Text()) {
-				s.find(key, "")
+				if lost && p.rendered != nil {
+					return p.rendered.Locate(path)
+				}
+				if !lost {
+					s.find(key, "")
+				}
 			}
 		case ok:
 			s.find(key, "")
 		case last && node.Kind() == yamltree.Scalar:
 			s.find("", node.Text())
 		default:
-			if name, ok := node.Find("name"); ok {
-				s.find("name", name.Text())
+			if name, ok := node.Find("name"); ok && !s.find("name", name.Text()) {
+				lost = true
 			}
 		}
 	}

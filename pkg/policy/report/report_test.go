@@ -267,7 +267,7 @@ func TestShortIsForGrep(t *testing.T) {
 	if want := len(r.Errors) + len(r.Findings) - 11 + len(r.Skipped); len(lines) != want {
 		t.Errorf("got %d lines, want %d", len(lines), want)
 	}
-	words := []string{"error", "warning", "note", shortInput, shortWaived, shortSkipped, shortIncomplete}
+	words := []string{"error", "warning", "note", shortInput, shortWaived, shortBaseline, shortSkipped, shortIncomplete}
 	for _, line := range lines {
 		if word, _, _ := strings.Cut(line, " "); !slices.Contains(words, word) {
 			t.Errorf("starts with %q: %q", word, line)

@@ -13,6 +13,7 @@ import (
 const (
 	shortInput      = "input"      // a file that could not be read
 	shortWaived     = "waived"     // a finding that a Waiver covers
+	shortBaseline   = "baseline"   // a finding that the baseline has
 	shortSkipped    = "skipped"    // not checked, as expected
 	shortIncomplete = "incomplete" // not checked, and that counts
 )
@@ -37,6 +38,9 @@ func writeShort(w io.Writer, r *policy.Report, o Options) error {
 		detail := f.Detail
 		if f.Waived {
 			word, detail = shortWaived, "by "+f.WaivedBy+": "+detail
+		}
+		if f.Known {
+			word = shortBaseline
 		}
 		if n := len(f.affected); n > 1 {
 			detail += " (also affects " + plural(n-1, "other object") + ")"
