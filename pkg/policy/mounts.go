@@ -3,6 +3,7 @@ package policy
 import (
 	"iter"
 	"path"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -49,13 +50,21 @@ const (
 
 // Origin is one place a mounted file may come from.
 type Origin struct {
-	Source   SettingSource // FromSecret or FromConfigMap
+	// Source is FromElsewhere for what the node makes: a projected token, a
+	// field of the pod.
+	Source SettingSource
+	// Object is the Secret or ConfigMap; from elsewhere, what it is.
 	Object   string
 	Key      string // empty for a directory
 	Optional bool
 	// Listed is set when the volume lists its items and this is one.
 	Listed bool
+	// Unresolved is the variable of a subPathExpr that hides which key it is.
+	Unresolved string
 }
+
+// isDirectory tells that the path is a directory and not a file.
+func (o *Origin) isDirectory() bool { return o.Key == "" && o.Unresolved == "" }
 
 // Target is where a path in a container leads.
 type Target struct {
@@ -68,6 +77,9 @@ type Target struct {
 	// that have the key the first one wins. Empty when nothing in the volume
 	// can provide it.
 	Origins []Origin
+
+	sub        string // the mount's sub-path
+	unresolved string // the variable that hides it
 }
 
 // MountPath returns the field of the mount below its container.
@@ -94,27 +106,87 @@ func (w *Workload) Resolve(c *Container, p string) Target {
 	if t.Mount == nil {
 		return t
 	}
+	t.sub, t.unresolved = c.subPath(t.Mount)
+	t.VolumeIndex = w.volume(t.Mount.Name)
+	if t.VolumeIndex < 0 {
+		t.Kind = VolumeMissing
+		return t
+	}
+	volume := &w.Volumes[t.VolumeIndex].VolumeSource
+	t.Kind = kindOf(volume)
 	inVolume := t.inVolume()
-	for i := range w.Volumes {
-		if w.Volumes[i].Name == t.Mount.Name {
-			t.VolumeIndex = i
-			t.Kind = kindOf(&w.Volumes[i].VolumeSource)
-			for src := range volumeSources(&w.Volumes[i].VolumeSource) {
-				if o, ok := src.origin(inVolume); ok {
-					t.Origins = append(t.Origins, o)
-				}
-			}
-			return t
+	for src := range volumeSources(volume) {
+		if t.unresolved != "" {
+			t.Origins = append(t.Origins, Origin{Source: src.source, Object: src.object, Optional: src.optional, Unresolved: t.unresolved})
+		} else if o, ok := src.origin(inVolume); ok {
+			t.Origins = append(t.Origins, o)
 		}
 	}
-	t.Kind = VolumeMissing
 	return t
+}
+
+// volume returns the index of a volume; -1 when the pod does not declare it.
+func (w *Workload) volume(name string) int {
+	return slices.IndexFunc(w.Volumes, func(v corev1.Volume) bool { return v.Name == name })
 }
 
 // inVolume is the path below the root of the volume; empty for the root.
 func (t *Target) inVolume() string {
-	rest := strings.TrimPrefix(strings.TrimPrefix(t.Path, cleanMountPath(t.Mount.MountPath)), "/")
-	return path.Join(t.Mount.SubPath, rest)
+	return volumePath(t.sub, strings.TrimPrefix(strings.TrimPrefix(t.Path, cleanMountPath(t.Mount.MountPath)), "/"))
+}
+
+// volumePath joins a sub-path and a path below it. The kubelet keeps the files
+// of a Secret or ConfigMap in ..data, and links to them beside it.
+func volumePath(sub, rest string) string {
+	const dataDir = "..data"
+	p := path.Join(sub, rest)
+	if p == dataDir || p == "." {
+		return ""
+	}
+	return strings.TrimPrefix(p, dataDir+"/")
+}
+
+// subPath returns the sub-path of a mount with the variables of subPathExpr
+// expanded. unresolved names the first one whose value the kept settings of the
+// container do not tell.
+func (c *Container) subPath(m *corev1.VolumeMount) (sub, unresolved string) {
+	if m.SubPathExpr == "" {
+		return m.SubPath, ""
+	}
+	var b strings.Builder
+	rest := m.SubPathExpr
+	for {
+		text, after, found := strings.Cut(rest, "$")
+		b.WriteString(text)
+		name, tail, closed := strings.Cut(after, ")")
+		switch {
+		case !found:
+			return b.String(), ""
+		case strings.HasPrefix(after, "$"): // $$ is an escaped $
+			b.WriteByte('$')
+			rest = after[1:]
+		case !closed || name == "" || name[0] != '(':
+			b.WriteByte('$')
+			rest = after
+		default:
+			value, known := c.literal(name[1:])
+			if !known {
+				return "", name[1:]
+			}
+			b.WriteString(value)
+			rest = tail
+		}
+	}
+}
+
+// literal returns the value of a variable that the pod's text tells.
+func (c *Container) literal(name string) (string, bool) {
+	for i := len(c.Settings) - 1; i >= 0; i-- {
+		if s := &c.Settings[i]; s.Name == name {
+			return s.Text, s.Source == FromLiteral && s.parts == nil && !isSecretSetting(name)
+		}
+	}
+	return "", false
 }
 
 func cleanMountPath(p string) string {
@@ -127,6 +199,22 @@ func cleanMountPath(p string) string {
 // isBelow tells whether p is dir or stands under it.
 func isBelow(p, dir string) bool {
 	return dir == "/" || p == dir || (len(p) > len(dir) && p[len(dir)] == '/' && p[:len(dir)] == dir)
+}
+
+// secretDrivers are the CSI drivers that mount secrets of an outside store. Any
+// other may mount anything.
+var secretDrivers = []string{"secrets-store.csi.k8s.io", "secrets-store-gke.csi.k8s.io"}
+
+// unknownDriver names the driver of a CSI volume that may hold anything; it is
+// the zero Fact for one that mounts secrets and for other volumes.
+func (w *Workload) unknownDriver(t *Target) Fact {
+	if t.Kind != VolumeCSI {
+		return Fact{}
+	}
+	if driver := w.Volumes[t.VolumeIndex].CSI.Driver; !slices.Contains(secretDrivers, driver) {
+		return Fact{Kind: FactSetting, Namespace: w.Ref.Namespace, Name: "CSI driver " + driver}
+	}
+	return Fact{}
 }
 
 // kindOf tells what a volume is.
@@ -151,10 +239,17 @@ func kindOf(v *corev1.VolumeSource) VolumeKind {
 }
 
 // Entry finds the entry an origin list leads to. The Presence is Unknown when
-// the answer depends on an object that is not known; fact then names it.
+// the answer depends on an object that is not known; fact then names it. It is
+// Absent with an origin when the file comes from elsewhere.
 func (s *Snapshot) Entry(ns string, origins []Origin) (entry *Entry, origin *Origin, presence Presence, fact Fact) {
 	for i := range origins {
 		o := &origins[i]
+		switch {
+		case o.Unresolved != "":
+			return nil, o, Unknown, Fact{Kind: FactSetting, Namespace: ns, Name: o.Unresolved}
+		case o.Source == FromElsewhere:
+			return nil, o, Absent, Fact{}
+		}
 		data, presence := s.data(o.Source, ns, o.Object)
 		switch presence {
 		case Unknown:
@@ -169,60 +264,8 @@ func (s *Snapshot) Entry(ns string, origins []Origin) (entry *Entry, origin *Ori
 	return nil, nil, Absent, Fact{}
 }
 
-// File is a file in a directory that a container sees.
-type File struct {
-	Name   string
-	Entry  *Entry
-	Origin Origin
-	Data   Ref // the object it comes from
-}
-
-// Files lists the files a container sees in a directory. presence is Unknown
-// (with the fact) when an object behind it is not known, and Absent when the
-// directory is not on a volume that Secrets and ConfigMaps fill.
-func (s *Snapshot) Files(w *Workload, c *Container, dir string) (files []File, target Target, presence Presence, fact Fact) {
-	target = w.Resolve(c, dir)
-	if target.Kind != VolumeSecret && target.Kind != VolumeConfigMap && target.Kind != VolumeProjected {
-		return nil, target, Absent, Fact{}
-	}
-	volume := &w.Volumes[target.VolumeIndex].VolumeSource
-	prefix := target.inVolume()
-	seen := map[string]bool{}
-	for src := range volumeSources(volume) {
-		data, presence := s.data(src.source, w.Ref.Namespace, src.object)
-		if presence == Unknown {
-			return nil, target, Unknown, src.source.fact(w.Ref.Namespace, src.object)
-		}
-		if presence == Absent {
-			continue
-		}
-		for i := range data.Entries {
-			e := &data.Entries[i]
-			for _, name := range src.names(e.Key) {
-				name, ok := below(name, prefix)
-				if ok && !seen[name] {
-					seen[name] = true
-					files = append(files, File{Name: name, Entry: e, Data: data.Ref, Origin: Origin{Source: src.source, Object: src.object, Key: e.Key, Listed: len(src.items) > 0}})
-				}
-			}
-		}
-	}
-	return files, target, Present, Fact{}
-}
-
-// below returns the name of a file directly in dir of a volume.
-func below(p, dir string) (string, bool) {
-	if dir != "" {
-		rest, ok := strings.CutPrefix(p, dir+"/")
-		if !ok {
-			return "", false
-		}
-		p = rest
-	}
-	return p, p != "" && !strings.Contains(p, "/")
-}
-
-// volumeSource is one Secret or ConfigMap of a volume.
+// volumeSource is one Secret or ConfigMap of a volume, or what a projected
+// volume has from elsewhere; that always lists its items.
 type volumeSource struct {
 	source   SettingSource
 	object   string
@@ -264,8 +307,8 @@ func (v volumeSource) names(key string) []string {
 	return out
 }
 
-// volumeSources yields the Secrets and ConfigMaps of a volume, the winning one
-// first.
+// volumeSources yields what fills a volume of Secrets and ConfigMaps, the
+// winning one first.
 func volumeSources(v *corev1.VolumeSource) iter.Seq[volumeSource] {
 	return func(yield func(volumeSource) bool) {
 		switch {
@@ -284,14 +327,38 @@ func volumeSources(v *corev1.VolumeSource) iter.Seq[volumeSource] {
 	}
 }
 
+// projection returns one source of a projected volume; it is false for one that
+// puts no file there.
 func projection(p *corev1.VolumeProjection) (volumeSource, bool) {
+	src := volumeSource{source: FromElsewhere}
+	add := func(at string) {
+		if at != "" {
+			src.items = append(src.items, corev1.KeyToPath{Key: at, Path: at})
+		}
+	}
 	switch {
 	case p.Secret != nil:
 		return volumeSource{FromSecret, p.Secret.Name, p.Secret.Items, isTrue(p.Secret.Optional)}, true
 	case p.ConfigMap != nil:
 		return volumeSource{FromConfigMap, p.ConfigMap.Name, p.ConfigMap.Items, isTrue(p.ConfigMap.Optional)}, true
+	case p.DownwardAPI != nil:
+		src.object = "the downward API"
+		for i := range p.DownwardAPI.Items {
+			add(p.DownwardAPI.Items[i].Path)
+		}
+	case p.ServiceAccountToken != nil:
+		src.object = "a ServiceAccount token"
+		add(p.ServiceAccountToken.Path)
+	case p.ClusterTrustBundle != nil:
+		src.object = "a ClusterTrustBundle"
+		add(p.ClusterTrustBundle.Path)
+	case p.PodCertificate != nil:
+		src.object = "a pod certificate"
+		add(p.PodCertificate.CredentialBundlePath)
+		add(p.PodCertificate.KeyPath)
+		add(p.PodCertificate.CertificateChainPath)
 	}
-	return volumeSource{}, false
+	return src, len(src.items) > 0
 }
 
 // wholeSource returns the one Secret or ConfigMap that a volume is, when it is
