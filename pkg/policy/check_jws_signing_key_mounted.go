@@ -2,14 +2,15 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 // jws-signing-key-mounted: the path the signer reads (JWS_SIGNING_KEY_PATH, or
-// the default below the working directory) leads into a Secret, a projected
-// Secret or a CSI volume, and the key exists there.
+// the default below the working directory) leads to a file of a Secret, a
+// projected Secret or a CSI volume of a secrets store, and the key exists there.
 var checkJWSSigningKeyMounted = Check{
 	ID: "jws-signing-key-mounted", Category: CategoryJWS, Severity: Error, Injected: true,
 	Title: "the JWS signing key is mounted from a Secret",
@@ -20,8 +21,10 @@ mounts it: the longest mount wins, sub-paths, items and optional sources are fol
 
 The SDK's image contains a demo key at the default path. A chart that mounts the real key somewhere
 else leaves a pod that looks healthy and signs with a key the whole world has. Hence the path must
-lead to a Secret, a projected Secret or a CSI volume: not to the image, an emptyDir, a hostPath or a
-ConfigMap. Hub services are judged when their configuration says that they sign.
+lead to a Secret, a projected Secret or a CSI volume of a secrets store: not to the image, an
+emptyDir, a hostPath, a directory or a ConfigMap. What another CSI driver mounts, or a
+` + "`subPathExpr`" + ` with a variable that mojasec does not read, is unknown. Hub services are judged when
+their configuration says that they sign.
 
 In namespaces with ` + "`mojasec.io/mode: enforce`" + ` mojasec mounts the Secret of the Profile where a pod
 mounts nothing.`,
@@ -56,7 +59,12 @@ func mountedKey(sub *Subject, k *keyAt, snap *Snapshot) Result {
 		v.Fix = keyFix(sub, snap)
 		return failed(v)
 	}
-	if k.presence == Unknown && k.origin.Optional {
+	if driver := sub.Workload.unknownDriver(&k.target); driver != (Fact{}) {
+		return unknown(driver)
+	}
+	// A Secret that is not known but must exist holds the key. One of several
+	// sources may not be the one that does.
+	if k.presence == Unknown && (k.origin.Optional || k.origin.Unresolved != "" || len(k.target.Origins) > 1) {
 		return unknown(k.missing)
 	}
 	return passed()
@@ -109,8 +117,15 @@ func badMount(snap *Snapshot, w *Workload, k *keyAt) (Violation, bool) {
 	if len(t.Origins) == 0 {
 		return bad(w.PodPath.Child("spec", "volumes").Index(t.VolumeIndex), "but the items of volume %q do not put a file there", t.Mount.Name)
 	}
-	if t.Kind == VolumeProjected && t.Origins[0].Source == FromConfigMap {
-		return bad(t.MountPath(at()), "which is projected from a ConfigMap; want a Secret")
+	if t.Origins[0].isDirectory() {
+		return bad(mount(), "which is a directory; want the file of the key in it")
+	}
+	if o := notSecret(k); o != nil {
+		source := o.Object
+		if o.Source == FromConfigMap {
+			source = "a ConfigMap"
+		}
+		return bad(t.MountPath(at()), "which is projected from %s; want a Secret", source)
 	}
 	if k.presence == Absent {
 		return missingKey(snap, w, k, bad)
@@ -118,13 +133,35 @@ func badMount(snap *Snapshot, w *Workload, k *keyAt) (Violation, bool) {
 	return Violation{}, false
 }
 
+// notSecret returns the source of a signing key when it is no Secret.
+func notSecret(k *keyAt) *Origin {
+	secret := func(o Origin) bool { return o.Source == FromSecret }
+	switch {
+	case !slices.ContainsFunc(k.target.Origins, secret):
+		return &k.target.Origins[0]
+	case k.presence != Unknown && k.origin != nil && k.origin.Source != FromSecret:
+		return k.origin
+	}
+	return nil
+}
+
 // missingKey tells a Secret that does not exist from one without the key.
 func missingKey(snap *Snapshot, w *Workload, k *keyAt, bad func(*field.Path, string, ...any) (Violation, bool)) (Violation, bool) {
 	at := w.PodPath.Child("spec", "volumes").Index(k.target.VolumeIndex)
+	if len(k.target.Origins) > 1 {
+		names := make([]string, 0, len(k.target.Origins))
+		for _, o := range k.target.Origins {
+			names = append(names, string(o.Source.fact("", "").Kind)+" "+o.Object)
+		}
+		return bad(at, "but none of its sources has key %q (%s)", k.target.Origins[0].Key, strings.Join(names, ", "))
+	}
 	o := k.target.Origins[0]
 	data, presence := snap.data(o.Source, w.Ref.Namespace, o.Object)
 	if presence != Present {
 		return bad(at, "but Secret %s does not exist in namespace %s", o.Object, w.Ref.Namespace)
+	}
+	if len(data.Entries) == 0 {
+		return bad(at, "but Secret %s has no key %q (it is empty)", o.Object, o.Key)
 	}
 	keys := make([]string, 0, len(data.Entries))
 	for _, e := range data.Entries {
