@@ -18,8 +18,8 @@ var checkJWSMountHygiene = Check{
 - ` + "`readOnly: true`" + `: nothing has to write there;
 - no ` + "`subPath`" + `: such a mount never sees a new key, not even after the Secret changed;
 - the process can read it: a Secret volume belongs to root, so with ` + "`runAsUser`" + ` or ` + "`runAsNonRoot`" + ` and a mode
-  without read permission for others it needs ` + "`fsGroup`" + `;
-- only the container that signs has it: not a sidecar, not an init container.`,
+  (its own or that of the item) without read permission for others it needs ` + "`fsGroup`" + `;
+- only the container that signs has it, through whichever volume: not a sidecar, not an init container.`,
 	Run: func(sub *Subject, _ *Snapshot) Result {
 		if !signsByRole(sub) {
 			return notApplicable
@@ -40,7 +40,11 @@ func tidyMount(sub *Subject, k *keyAt) Result {
 		found = append(found, Violation{Field: at(), Detail: fmt.Sprintf("the mount of the signing key at %s is not read-only", t.Mount.MountPath)})
 	}
 	if t.Mount.SubPath != "" || t.Mount.SubPathExpr != "" {
-		found = append(found, Violation{Field: at().Child("subPath"), Detail: fmt.Sprintf("the mount of the signing key at %s uses subPath: it never sees a new key", t.Mount.MountPath)})
+		member := "subPath"
+		if t.Mount.SubPath == "" {
+			member = "subPathExpr"
+		}
+		found = append(found, Violation{Field: at().Child(member), Detail: fmt.Sprintf("the mount of the signing key at %s uses %s: it never sees a new key", t.Mount.MountPath, member)})
 	}
 	if mode, unreadable := unreadableMode(sub.Pod, k); unreadable {
 		found = append(found, Violation{
@@ -48,18 +52,27 @@ func tidyMount(sub *Subject, k *keyAt) Result {
 			Detail: fmt.Sprintf("volume %s has mode %04o and the process does not run as root: without fsGroup it cannot read the signing key", t.Mount.Name, mode),
 		})
 	}
+	return failedOrPassed(append(found, keyElsewhere(w, k)...))
+}
+
+// keyElsewhere reports the containers that see the signing key and do not sign.
+func keyElsewhere(w *Workload, k *keyAt) []Violation {
+	if k.origin == nil {
+		return nil
+	}
+	var found []Violation
 	for i := range w.Containers {
 		c := &w.Containers[i]
-		if c.SDK || c == k.container || (c.Kind == k.container.Kind && c.Index == k.container.Index) {
+		if c.SDK || (c.Kind == k.container.Kind && c.Index == k.container.Index) {
 			continue
 		}
 		for j := range c.Mounts {
-			if c.Mounts[j].Name == t.Mount.Name {
+			if w.shows(c, &c.Mounts[j], k.origin) {
 				found = append(found, Violation{Field: c.Path(w).Child("volumeMounts").Index(j), Detail: fmt.Sprintf("container %s mounts the signing key too, and does not sign", c.Name)})
 			}
 		}
 	}
-	return failedOrPassed(found)
+	return found
 }
 
 // unreadableMode tells that a process cannot read a Secret volume.
@@ -72,6 +85,9 @@ func unreadableMode(pod *corev1.PodTemplateSpec, k *keyAt) (int32, bool) {
 	case volume.Projected != nil && volume.Projected.DefaultMode != nil:
 		mode = *volume.Projected.DefaultMode
 	}
+	if own := itemMode(volume, k.origin); own != nil {
+		mode = *own
+	}
 	const othersRead = 0o004
 	if mode&othersRead != 0 {
 		return mode, false
@@ -82,6 +98,24 @@ func unreadableMode(pod *corev1.PodTemplateSpec, k *keyAt) (int32, bool) {
 	}
 	_, own := containerSecurity(&pod.Spec, k.container)
 	return mode, nonRoot(sc, own)
+}
+
+// itemMode returns the mode that the item of a file sets; nil when none does.
+func itemMode(volume *corev1.VolumeSource, file *Origin) *int32 {
+	if file == nil {
+		return nil
+	}
+	for src := range volumeSources(volume) {
+		if src.source != file.Source || src.object != file.Object {
+			continue
+		}
+		for i := range src.items {
+			if src.items[i].Key == file.Key {
+				return src.items[i].Mode
+			}
+		}
+	}
+	return nil
 }
 
 // nonRoot tells that a process certainly does not run as root.

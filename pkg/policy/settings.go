@@ -300,9 +300,10 @@ func environment(c *corev1.Container, h *crypto.Hasher) ([]Setting, []EnvFrom) {
 			from = append(from, EnvFrom{Source: FromElsewhere, Prefix: "\x00"})
 		}
 	}
+	wanted := func(name string) bool { return isSetting(name) || namesSubPath(c, name) }
 	n := 0
 	for i := range c.Env {
-		if isSetting(c.Env[i].Name) {
+		if wanted(c.Env[i].Name) {
 			n++
 		}
 	}
@@ -312,11 +313,18 @@ func environment(c *corev1.Container, h *crypto.Hasher) ([]Setting, []EnvFrom) {
 	x := expander{env: c.Env, from: len(from) > 0}
 	settings := make([]Setting, 0, n)
 	for i := range c.Env {
-		if isSetting(c.Env[i].Name) {
+		if wanted(c.Env[i].Name) {
 			settings = append(settings, newSetting(&x, i, h))
 		}
 	}
 	return settings, from
+}
+
+// namesSubPath tells whether a subPathExpr of a container refers to a variable.
+func namesSubPath(c *corev1.Container, name string) bool {
+	return slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool {
+		return m.SubPathExpr != "" && strings.Contains(m.SubPathExpr, "$("+name+")")
+	})
 }
 
 func isTrue(b *bool) bool { return b != nil && *b }
