@@ -131,7 +131,11 @@ func parseCheckIDs(words []string) ([]policy.ID, error) {
 	ids := make([]policy.ID, 0, len(words))
 	for _, word := range words {
 		if !slices.Contains(known, word) {
-			return nil, unknown("check", word, known)
+			e := unknown("check", word, known)
+			if e.right == "" {
+				e.next = displayName + " explain"
+			}
+			return nil, e
 		}
 		ids = append(ids, policy.ID(word))
 	}

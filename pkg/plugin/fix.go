@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -35,6 +36,9 @@ func (o *VerifyOptions) fix(r *policy.Report) (changed bool, code Code, err erro
 		if at, ok := r.Sources[sub.Ref].Locate("metadata.name"); ok {
 			repairs[at.File] = append(repairs[at.File], repair{at, sub.Ref, sub.Changes})
 		}
+	}
+	if len(repairs) == 0 {
+		o.say("nothing to inject: no file needs a change")
 	}
 	for _, file := range slices.Sorted(maps.Keys(repairs)) {
 		err := o.fixFile(file, repairs[file])
@@ -97,7 +101,11 @@ func (o *VerifyOptions) fixFile(file string, repairs []repair) error {
 		_, err := w.Write(edited)
 		return err
 	})
-	if err == nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		refused.reason = "cannot be written: " + fs.ErrPermission.Error()
+		return refused
+	case err == nil:
 		o.say("fixed: %s: %d added", visible(file), len(refused.todo))
 	}
 	return err

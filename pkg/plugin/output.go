@@ -62,6 +62,11 @@ func parseOutputs(values []string) ([]output, error) {
 	return outs, nil
 }
 
+// formatOfFile guesses the format that a file is to have from its ending.
+var formatOfFile = map[string]string{
+	".json": "json", ".yaml": "yaml", ".yml": "yaml", ".sarif": "sarif", ".xml": "junit", ".md": "markdown", ".txt": "table",
+}
+
 func parseOutput(value string) (output, error) {
 	format, rest, hasRest := strings.Cut(value, "=")
 	for _, e := range expressionFormats {
@@ -78,7 +83,11 @@ func parseOutput(value string) (output, error) {
 		return output{format: format, printReport: printReport}, nil
 	}
 	if format != formatName && !slices.Contains(report.Formats(), format) {
-		return output{}, unknown("format", format, outputFormats())
+		e := unknown("format", format, outputFormats())
+		if guess, ok := formatOfFile[filepath.Ext(value)]; ok && !hasRest {
+			e.message, e.wrong, e.right = fmt.Sprintf("-o %s: want a format before the file", value), value, guess+"="+value
+		}
+		return output{}, e
 	}
 	if hasRest && rest == "" {
 		return output{}, &usageError{message: fmt.Sprintf("-o %s: want a file after the =", value)}
@@ -133,7 +142,12 @@ func writeFile(name string, write func(io.Writer) error) (err error) {
 		mode = info.Mode().Perm()
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
-	if err != nil {
+	switch cause, ok := errors.AsType[*fs.PathError](err); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("write %s: the directory does not exist; make it: mkdir -p %s", name, quote(filepath.Dir(name)))
+	case ok: // without the name of the temporary file
+		return fmt.Errorf("write %s: %w", name, cause.Err)
+	case err != nil:
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	defer func() {

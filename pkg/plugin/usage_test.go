@@ -69,7 +69,7 @@ func TestUsageErrors(t *testing.T) {
 		},
 		{
 			[]string{"verify", "-f", "x", "--dry-run"},
-			"--dry-run shows what --fix would write: give both\ntype:  kubectl mojasec verify --fix --dry-run",
+			"--dry-run shows what --fix would write: give both\ntype:  kubectl mojasec verify -f x --fix --dry-run",
 		},
 		{
 			[]string{"explain", "mtls-strit"},

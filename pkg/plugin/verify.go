@@ -219,11 +219,7 @@ func (f *VerifyFlags) validate(args []string) error {
 	}
 	switch {
 	case len(args) > 0:
-		next := []string{here}
-		for _, name := range slices.Concat(f.Filenames, args) {
-			next = append(next, "-f", quote(name))
-		}
-		return &usageError{message: fmt.Sprintf("verify takes files after -f, got %q", args[0]), next: strings.Join(next, " ")}
+		return &usageError{message: fmt.Sprintf("verify takes files after -f, got %q", args[0]), next: f.withFiles(here, args)}
 	case len(f.Filenames)+len(f.Kustomize) == 0:
 		return &usageError{message: "nothing to verify: name manifests with -f, or a kustomization with -k", next: here + " -f ."}
 	case slices.Contains(f.Filenames, ""):
@@ -233,7 +229,7 @@ func (f *VerifyFlags) validate(args []string) error {
 	case f.Strict && f.AllowIncomplete:
 		return &usageError{message: "--strict and --allow-incomplete contradict each other: give one"}
 	case f.DryRun && !f.Fix:
-		return &usageError{message: "--dry-run shows what --fix would write: give both", next: here + " --fix --dry-run"}
+		return &usageError{message: "--dry-run shows what --fix would write: give both", next: f.withFiles(here, nil) + " --fix --dry-run"}
 	case f.Fix && f.NoInject:
 		return &usageError{message: "--fix writes what would be injected, --no-inject injects nothing: give one"}
 	case f.Fix && slices.Contains(f.Filenames, stdin):
@@ -246,6 +242,15 @@ func (f *VerifyFlags) validate(args []string) error {
 		return &usageError{message: fmt.Sprintf("--timeout %s: want a time from now on, for example 30s", f.Timeout)}
 	}
 	return nil
+}
+
+// withFiles is a command with the files that were typed, and more.
+func (f *VerifyFlags) withFiles(command string, more []string) string {
+	words := []string{command}
+	for _, name := range slices.Concat(f.Filenames, more) {
+		words = append(words, "-f", quote(name))
+	}
+	return strings.Join(words, " ")
 }
 
 // outputs reads -o. The answer of --fix --dry-run is the difference.
