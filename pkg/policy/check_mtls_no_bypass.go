@@ -192,10 +192,8 @@ func containerBypass(sub *Subject) []Violation {
 	for i := range sub.Workload.Containers {
 		c := &sub.Workload.Containers[i]
 		image, sc := containerSecurity(spec, c)
-		if isIstioContainer(c.Name, image) {
-			continue
-		}
-		if c.Name == proxyContainer {
+		istio := isIstioContainer(c.Name, image)
+		if c.Name == proxyContainer && !istio {
 			found = append(found, Violation{Field: c.Path(sub.Workload).Child("image"), Detail: fmt.Sprintf("container %s runs image %q: Istio takes it for its proxy; want image auto, or another name", c.Name, image)})
 		}
 		if sc == nil {
@@ -203,12 +201,13 @@ func containerBypass(sub *Subject) []Violation {
 		}
 		at := c.Path(sub.Workload).Child("securityContext")
 		switch {
+		case isTrue(sc.Privileged):
+			found = append(found, Violation{Field: at.Child("privileged"), Detail: fmt.Sprintf("container %s is privileged: it can take its traffic out of the proxy", c.Name)})
+		case istio: // runs as the proxy and sets up the capture: its work
 		case isProxyID(sc.RunAsUser):
 			found = append(found, Violation{Field: at.Child("runAsUser"), Detail: fmt.Sprintf("container %s runs as user 1337, the proxy's own: its traffic is not captured", c.Name)})
 		case isProxyID(sc.RunAsGroup):
 			found = append(found, Violation{Field: at.Child("runAsGroup"), Detail: fmt.Sprintf("container %s runs as group 1337, the proxy's own: its traffic is not captured", c.Name)})
-		case isTrue(sc.Privileged):
-			found = append(found, Violation{Field: at.Child("privileged"), Detail: fmt.Sprintf("container %s is privileged: it can take its traffic out of the proxy", c.Name)})
 		case sc.Capabilities != nil && slices.ContainsFunc(sc.Capabilities.Add, isNetworkCapability):
 			found = append(found, Violation{Field: at.Child("capabilities", "add"), Detail: fmt.Sprintf("container %s has NET_ADMIN: it can take its traffic out of the proxy", c.Name)})
 		}
@@ -228,8 +227,10 @@ func isNetworkCapability(c corev1.Capability) bool {
 func isIstioContainer(name, image string) bool {
 	switch name {
 	case proxyContainer, "istio-init", "istio-validation", "enable-core-dump":
-		repository := repositoryName(image)
-		return image == "auto" || strings.HasPrefix(repository, "proxyv2") || repository == "ztunnel" || repository == "install-cni"
+		switch repositoryName(image) {
+		case "auto", "proxyv2", "proxyv2-distroless", "proxyv2-rhel8", "proxyv2-rhel9", "istio-proxyv2-rhel8", "istio-proxyv2-rhel9":
+			return true
+		}
 	}
 	return false
 }

@@ -200,13 +200,13 @@ func (s *Snapshot) enrolment(w *Workload) enrolment {
 	}
 	labels, presence := s.Namespace(w.Ref.Namespace)
 	if e.mesh == v1alpha1.MeshAuto {
-		e.mesh = autoMesh(w, labels)
+		e.mesh = autoMesh(w, labels, presence)
 	}
 	switch {
 	case w.Mesh.HostNetwork:
 		e.state, e.why, e.member = meshOut, "the pod is on the host network, where no proxy sees its traffic", "hostNetwork"
 		return e
-	case w.Mesh.HasProxy, w.Mesh.Redirected:
+	case (w.Mesh.HasProxy || w.Mesh.Redirected) && !optsOut(w, e.mesh):
 		e.state = meshIn
 		return e
 	case e.mesh == meshAmbient:
@@ -215,10 +215,21 @@ func (s *Snapshot) enrolment(w *Workload) enrolment {
 	return s.sidecarEnrolment(w, e, labels, presence)
 }
 
-// autoMesh reads the kind of mesh from labels: ambient where a pod or its
-// namespace asks for it, else sidecars.
-func autoMesh(w *Workload, labels map[string]string) v1alpha1.Mesh {
-	if w.Mesh.DataplaneMode == "ambient" || (labels[labelDataplaneMode] == "ambient" && w.Mesh.Inject != "true") {
+// optsOut tells whether a pod itself asks to stay out of a kind of mesh. Such a
+// pod gets no proxy, whatever its containers and annotations look like.
+func optsOut(w *Workload, mesh v1alpha1.Mesh) bool {
+	if mesh == meshAmbient && !w.Mesh.HasProxy {
+		return w.Mesh.DataplaneMode != "" && w.Mesh.DataplaneMode != "ambient"
+	}
+	return w.Mesh.Inject != "" && w.Mesh.Inject != "true"
+}
+
+// autoMesh reads the kind of mesh from labels: ambient where the namespace asks
+// for it, else sidecars. The label of a pod alone proves no ambient mesh; it
+// counts where the labels of its namespace are not known.
+func autoMesh(w *Workload, labels map[string]string, presence Presence) v1alpha1.Mesh {
+	if labels[labelDataplaneMode] == "ambient" && w.Mesh.Inject != "true" ||
+		presence == Unknown && w.Mesh.DataplaneMode == "ambient" {
 		return meshAmbient
 	}
 	return meshSidecar
@@ -247,31 +258,47 @@ func (s *Snapshot) ambientEnrolment(w *Workload, e enrolment, labels map[string]
 	return e
 }
 
-// sidecarEnrolment follows Istio's injection webhook: the pod's own word wins,
-// then the namespace's.
+// sidecarEnrolment follows the selectors of Istio's injection webhook: a pod
+// reaches it through its namespace, or through its own labels; an annotation
+// alone does not. What reaches it may still opt out.
 func (s *Snapshot) sidecarEnrolment(w *Workload, e enrolment, labels map[string]string, presence Presence) enrolment {
 	e.member, e.key = "labels", labelInject
-	if _, ok := w.Labels[labelInject]; !ok && w.Mesh.Inject != "" {
+	_, labelled := w.Labels[labelInject]
+	if !labelled && w.Mesh.Inject != "" {
 		e.member = "annotations"
 	}
+	rev := w.Mesh.Revision
 	switch {
 	case labels[labelInjection] == "disabled": // Istio's webhook never sees its pods
 		e.state = meshOut
 		e.why = "the label " + labelInjection + ": disabled of its namespace keeps it out of the mesh"
 		e.member = ""
-	case w.Mesh.Inject == "true":
-		e.state = meshIn
-	case w.Mesh.Inject != "":
+	case optsOut(w, meshSidecar):
 		e.state = meshOut
 		e.why = labelInject + ": " + w.Mesh.Inject + " keeps it out of the mesh"
-	case w.Mesh.Revision != "":
+	case labels[labelInjection] == "enabled", labels[labelInjection] == "" && labels[labelRevision] != "":
+		e.state = meshIn
+	case rev != "" && (rev == s.profile.Revision || rev == "default" && s.profile.Revision == ""):
+		e.state = meshIn
+	case rev != "" && s.profile.Revision == "":
+		e.state, e.missing = meshUnknown, Fact{Kind: FactMesh, Name: "revision " + rev}
+	case rev == "" && labelled && w.Mesh.Inject == "true":
 		e.state = meshIn
 	case presence == Unknown && !s.mesh.known:
 		e.state, e.missing = meshUnknown, Fact{Kind: FactMesh}
 	case presence == Unknown:
-		e.state, e.missing, e.silent = meshUnknown, Fact{Kind: FactNamespace, Name: w.Ref.Namespace}, true
-	case labels[labelInjection] == "enabled", labels[labelInjection] == "" && labels[labelRevision] != "":
-		e.state = meshIn
+		e.state, e.missing = meshUnknown, Fact{Kind: FactNamespace, Name: w.Ref.Namespace}
+		e.silent = w.Mesh.Inject == "" && rev == ""
+	case rev != "":
+		e.state, e.key = meshOut, labelRevision
+		e.member = "labels"
+		e.why = "its label " + labelRevision + ": " + rev + " names another revision than the Profile (" + s.profile.Revision + ")"
+	case w.Mesh.DataplaneMode == "ambient":
+		e.state, e.member, e.key = meshOut, "labels", labelDataplaneMode
+		e.why = "its label " + labelDataplaneMode + ": ambient counts only where the namespace or the Profile says ambient"
+	case w.Mesh.Inject == "true":
+		e.state = meshOut
+		e.why = "the annotation " + labelInject + ": true counts only where the namespace injects; make it a label"
 	default:
 		e.state, e.silent = meshOut, true
 		e.why = "neither the pod nor its namespace asks for a sidecar"

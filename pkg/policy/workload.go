@@ -153,7 +153,8 @@ func newWorkload(ref Ref, meta *metav1.ObjectMeta, pod *corev1.PodTemplateSpec, 
 			Inject:        pod.Labels[labelInject],
 			DataplaneMode: pod.Labels[labelDataplaneMode],
 			Revision:      pod.Labels[labelRevision],
-			Redirected:    pod.Annotations["ambient.istio.io/redirection"] == "enabled",
+			// The node writes the annotation: before that it is a claim.
+			Redirected: ref.Kind == "Pod" && spec.NodeName != "" && pod.Annotations["ambient.istio.io/redirection"] == "enabled",
 		},
 	}
 	if w.ServiceAccount == "" {
@@ -188,7 +189,7 @@ func (w *Workload) addContainer(c *corev1.Container, kind ContainerKind, index i
 		Name: c.Name, Kind: kind, Index: index, WorkingDir: c.WorkingDir,
 		Settings: settings, EnvFrom: from, Mounts: c.VolumeMounts,
 	})
-	if c.Name == proxyContainer && kind != EphemeralContainer {
+	if c.Name == proxyContainer && (kind == MainContainer || kind == NativeSidecar) {
 		w.Mesh.HasProxy = true
 	}
 }
