@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	networkingv1 "k8s.io/api/networking/v1"
@@ -19,8 +20,9 @@ var checkDFSPIsolated = Check{
 	Doc: `NetworkPolicies are additive: a connection is allowed when any policy that selects the pod allows it,
 and a pod that no policy selects for ingress takes everything. So one policy that allows all (the
 performance lab has one) defeats every other. The check evaluates all policies of the namespace for the
-SDK's pods and names those that let everybody in: a rule without ` + "`from`" + `, ` + "`0.0.0.0/0`" + `, or all pods of all
-namespaces.`,
+SDK's pods and names those that let everybody in: a rule without ` + "`from`" + `, ` + "`0.0.0.0/0`" + ` or another block wider than /8, or
+all pods of all namespaces. A selector that only says which labels exist, or what they are not, counts
+as one for all.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
 		if sub.Pod == nil || sub.Workload.Role != RoleSDK || sub.Workload.Job {
 			return notApplicable
@@ -35,6 +37,14 @@ namespaces.`,
 		var found []Violation
 		for _, p := range selecting {
 			for i := range p.Spec.Ingress {
+				if err := invalidSelector(&p.Spec.Ingress[i]); err != nil {
+					ref := RefOf(p)
+					found = append(found, Violation{
+						At: &ref, Field: field.NewPath("spec", "ingress").Index(i).Child("from"),
+						Detail: fmt.Sprintf("NetworkPolicy %s: a selector cannot be read: %s", p.Name, err),
+					})
+					continue
+				}
 				if why := allowsAll(&p.Spec.Ingress[i]); why != "" {
 					ref := RefOf(p)
 					found = append(found, Violation{
@@ -97,16 +107,42 @@ func allowsAll(r *networkingv1.NetworkPolicyIngressRule) string {
 	for _, peer := range r.From {
 		switch {
 		case peer.IPBlock != nil:
-			if (peer.IPBlock.CIDR == "0.0.0.0/0" || peer.IPBlock.CIDR == "::/0") && len(peer.IPBlock.Except) == 0 {
+			if isWide(peer.IPBlock.CIDR) {
 				return "a rule from " + peer.IPBlock.CIDR
 			}
-		case isEmptySelector(peer.NamespaceSelector) && (peer.PodSelector == nil || isEmptySelector(peer.PodSelector)):
+		case isWideSelector(peer.NamespaceSelector) && (peer.PodSelector == nil || isWideSelector(peer.PodSelector)):
 			return "a rule from all pods of all namespaces"
 		}
 	}
 	return ""
 }
 
-func isEmptySelector(s *metav1.LabelSelector) bool {
-	return s != nil && len(s.MatchLabels) == 0 && len(s.MatchExpressions) == 0
+// isWide tells whether a block is a large part of all addresses: a prefix
+// shorter than 8 bits. Exceptions do not narrow it enough.
+func isWide(cidr string) bool {
+	p, err := netip.ParsePrefix(cidr)
+	return err == nil && p.Bits() < 8
+}
+
+// isWideSelector tells whether a selector names nothing that it selects: it is
+// empty, or says only what labels are there or what they are not.
+func isWideSelector(s *metav1.LabelSelector) bool {
+	return s != nil && len(s.MatchLabels) == 0 && !slices.ContainsFunc(s.MatchExpressions, func(r metav1.LabelSelectorRequirement) bool {
+		return r.Operator == metav1.LabelSelectorOpIn
+	})
+}
+
+// invalidSelector says why a selector of a rule cannot be read.
+func invalidSelector(r *networkingv1.NetworkPolicyIngressRule) error {
+	for _, peer := range r.From {
+		for _, s := range []*metav1.LabelSelector{peer.NamespaceSelector, peer.PodSelector} {
+			if s == nil || len(s.MatchExpressions) == 0 {
+				continue
+			}
+			if _, err := metav1.LabelSelectorAsSelector(s); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

@@ -17,7 +17,8 @@ func failedOrPassed(found []Violation) Result {
 }
 
 // host is a name in DNS, resolved as Istio does: a name without dots belongs to
-// the namespace of the object it stands in.
+// the namespace of the object it stands in. A part that starts with "*" stands
+// for all that end with the rest.
 type host struct {
 	name      string // of the service; "*" for all
 	namespace string // "*" for all
@@ -27,10 +28,11 @@ type host struct {
 // false for hosts outside the cluster.
 func (s *Snapshot) parseHost(text, ns string) (host, bool) {
 	suffix := ".svc." + s.profile.ClusterDomain
+	tail, wild := strings.CutPrefix(text, "*")
 	switch {
 	case text == "":
 		return host{}, false
-	case text == "*" || text == "*.local" || text == "*."+s.profile.ClusterDomain || text == "*"+suffix:
+	case wild && strings.HasSuffix(suffix, tail): // also *luster.local
 		return host{"*", "*"}, true
 	case !strings.Contains(text, "."):
 		return host{text, ns}, true
@@ -39,42 +41,65 @@ func (s *Snapshot) parseHost(text, ns string) (host, bool) {
 	if !ok {
 		return host{}, false
 	}
-	service, namespace, ok := strings.Cut(name, ".")
-	if !ok || strings.Contains(namespace, ".") {
-		// *.something.svc… that is no namespace, or a pod of a headless service.
-		if i := strings.LastIndexByte(name, '.'); i >= 0 {
-			return host{"*", name[i+1:]}, true
-		}
+	i := strings.LastIndexByte(name, '.')
+	switch {
+	case i < 0 && wild: // *loop.svc…: of all namespaces that end so
+		return host{"*", name}, true
+	case i < 0:
 		return host{}, false
+	case strings.Contains(name[:i], "."): // a pod of a headless service
+		return host{"*", name[i+1:]}, true
 	}
-	return host{service, namespace}, true
+	return host{name[:i], name[i+1:]}, true
 }
 
 // covers tells whether one host takes in another.
 func (h host) covers(o host) bool {
-	return (h.namespace == "*" || h.namespace == o.namespace) && (h.name == "*" || h.name == o.name)
+	return matchesName(h.namespace, o.namespace) && matchesName(h.name, o.name)
+}
+
+// matchesName compares a name with a pattern that may start with "*".
+func matchesName(pattern, name string) bool {
+	if tail, ok := strings.CutPrefix(pattern, "*"); ok {
+		return strings.HasSuffix(name, tail)
+	}
+	return pattern == name
 }
 
 // isInMesh tells whether a host stands for a Mojaloop workload that takes part
 // in the mesh. Without a Service that says otherwise a host belongs to the
 // workloads of its namespace, except to a datastore of that name.
 func (s *Snapshot) isInMesh(h host) (bool, Presence) {
-	known := false
+	served := isDatastore(h.name)
 	for _, sh := range s.shardsInOrder() {
-		if h.namespace != "*" && sh.name != h.namespace {
+		if !matchesName(h.namespace, sh.name) {
 			continue
 		}
 		for _, w := range sh.workloads {
-			known = true
 			if w.Role.Mojaloop() && s.enrolment(w).state != meshNone && s.serves(sh, w, h.name) {
 				return true, Present
 			}
+			served = served || w.Role == RoleDatastore && w.goesBy(h.name)
+		}
+		for _, svc := range sh.services {
+			served = served || matchesName(h.name, svc.Name)
 		}
 	}
-	if known || !s.incomplete(FactService) {
+	if served || !s.incomplete(FactService) {
 		return false, Present
 	}
 	return false, Unknown
+}
+
+// isDatastore tells whether a name alone stands for a datastore.
+func isDatastore(name string) bool {
+	c, ok := components[name]
+	return ok && c.role == RoleDatastore
+}
+
+// goesBy tells whether a workload has a name, by which a Service may be called.
+func (w *Workload) goesBy(pattern string) bool {
+	return matchesName(pattern, w.Ref.Name) || matchesName(pattern, w.Labels[labelAppName]) || matchesName(pattern, w.Component)
 }
 
 // serves tells whether a workload may be behind the service name.
@@ -82,17 +107,26 @@ func (s *Snapshot) serves(sh *shard, w *Workload, name string) bool {
 	if name == "*" {
 		return true
 	}
+	wild := strings.HasPrefix(name, "*")
 	for _, svc := range sh.services {
-		if svc.Name == name {
-			return len(svc.Spec.Selector) > 0 && isSubset(svc.Spec.Selector, w.Labels)
+		if !matchesName(name, svc.Name) {
+			continue
 		}
-	}
-	// No Service given. A datastore that goes by this name is not in the mesh.
-	for _, o := range sh.workloads {
-		if o.Role == RoleDatastore && (o.Ref.Name == name || o.Labels[labelAppName] == name || o.Component == name) {
+		if len(svc.Spec.Selector) > 0 && isSubset(svc.Spec.Selector, w.Labels) {
+			return true
+		}
+		if !wild {
 			return false
 		}
 	}
-	_, datastore := components[name]
-	return !datastore || components[name].role != RoleDatastore
+	if wild {
+		return w.goesBy(name)
+	}
+	// No Service given. A datastore that goes by this name is not in the mesh.
+	for _, o := range sh.workloads {
+		if o.Role == RoleDatastore && o.goesBy(name) {
+			return false
+		}
+	}
+	return !isDatastore(name)
 }
