@@ -2,8 +2,10 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 
 	istionetworking "istio.io/api/networking/v1alpha3"
+	istionetworkingv1 "istio.io/client-go/pkg/apis/networking/v1"
 )
 
 // mtls-auto: where the mesh config has enableAutoMtls: false, every in-mesh
@@ -23,7 +25,7 @@ DestinationRules of the Services in front of each workload.`,
 		}
 		cfg := snap.mesh.config
 		switch {
-		case cfg == nil && snap.incomplete(FactMeshConfig):
+		case cfg == nil && (snap.mesh.bad || snap.incomplete(FactMeshConfig)):
 			return unknown(Fact{Kind: FactMeshConfig})
 		case cfg == nil || cfg.EnableAutoMTLS == nil || *cfg.EnableAutoMTLS:
 			return passed()
@@ -58,10 +60,25 @@ func (s *Snapshot) hasMutualRule(h host) bool {
 	for _, sh := range s.shardsInOrder() {
 		for _, rule := range sh.destinationRules {
 			rh, ok := s.parseHost(rule.Spec.Host, sh.name)
-			if ok && rh.covers(h) && rule.Spec.TrafficPolicy.GetTls().GetMode() == istionetworking.ClientTLSSettings_ISTIO_MUTUAL {
+			if ok && s.reachesCallers(rule, h.namespace) && rh.covers(h) && rule.Spec.TrafficPolicy.GetTls().GetMode() == istionetworking.ClientTLSSettings_ISTIO_MUTUAL {
 				return true
 			}
 		}
 	}
 	return false
+}
+
+// reachesCallers tells whether the callers of a service follow a rule: Istio
+// looks for it in the namespace of the service and in the mesh root namespace,
+// and only as far as the rule is exported. Rules for selected callers or in a
+// caller's own namespace do not speak for the others.
+func (s *Snapshot) reachesCallers(rule *istionetworkingv1.DestinationRule, ns string) bool {
+	if len(rule.Spec.WorkloadSelector.GetMatchLabels()) > 0 {
+		return false
+	}
+	if rule.Namespace == ns {
+		return true
+	}
+	to := rule.Spec.ExportTo
+	return rule.Namespace == s.mesh.root && (len(to) == 0 || slices.Contains(to, "*") || slices.Contains(to, ns))
 }

@@ -28,6 +28,9 @@ field: the API server refuses it, older clients drop it silently (check ` + "`is
 			return gatewayVersions(o)
 		case *corev1.ConfigMap:
 			if sub.Ref == snap.mesh.configRef {
+				if snap.mesh.bad {
+					return failed(Violation{Field: field.NewPath("data", "mesh"), Detail: "the mesh config cannot be read as YAML"})
+				}
 				return meshVersion(snap.mesh.config)
 			}
 			return notApplicable

@@ -26,7 +26,8 @@ user (1337) is not captured, and a container with NET_ADMIN can remove the captu
 
 - ` + "`traffic.sidecar.istio.io/excludeInboundPorts`, `excludeOutboundPorts`, `excludeOutboundIPRanges`, `excludeInterfaces`" + `
 - ` + "`traffic.sidecar.istio.io/includeInboundPorts`, `includeOutboundIPRanges`" + ` (an empty list captures nothing; absent or ` + "`*`" + ` is fine)
-- ` + "`sidecar.istio.io/interceptionMode`, `inject.istio.io/templates`, `proxy.istio.io/config`, `ambient.istio.io/bypass-inbound-capture`" + `
+- ` + "`sidecar.istio.io/interceptionMode`, `userVolume`, `userVolumeMount`, `inject.istio.io/templates`, `ambient.istio.io/bypass-inbound-capture`" + `
+- ` + "`proxy.istio.io/config`" + `: members that only tune the proxy (such as ` + "`concurrency`, `tracing`" + `) are fine, all others a fault
 - containers that pass for the proxy, run as user or group 1337, are privileged or have NET_ADMIN
 - EnvoyFilters that replace the transport socket or the filter chain of a protected workload
 
@@ -55,13 +56,27 @@ func annotationBypass(sub *Subject, snap *Snapshot) []Violation {
 	for _, key := range sortedKeys(sub.Pod.Annotations) {
 		value := sub.Pod.Annotations[key]
 		if why := bypass(key, strings.TrimSpace(value), snap.profile.DatastorePorts); why != "" {
+			detail := fmt.Sprintf("annotation %s: %q %s", key, value, why)
+			if isStructured(key) {
+				detail = fmt.Sprintf("annotation %s %s", key, why)
+			}
 			found = append(found, Violation{
 				Field:  sub.Workload.PodPath.Child("metadata", "annotations").Key(key),
-				Detail: fmt.Sprintf("annotation %s: %q %s", key, value, why),
+				Detail: detail,
 			})
 		}
 	}
 	return found
+}
+
+// isStructured tells whether the value of an annotation is a document, which
+// may hold credentials and is not quoted.
+func isStructured(key string) bool {
+	switch key {
+	case "proxy.istio.io/config", "sidecar.istio.io/userVolume", "sidecar.istio.io/userVolumeMount":
+		return true
+	}
+	return false
 }
 
 // bypass says how an annotation takes traffic out of the proxy; "" when it does
@@ -86,6 +101,10 @@ func bypass(key, value string, datastore []int32) string {
 	case "sidecar.istio.io/proxyImage", "sidecar.istio.io/bootstrapOverride":
 		if value != "" {
 			return "replaces the proxy or its configuration"
+		}
+	case "sidecar.istio.io/userVolume", "sidecar.istio.io/userVolumeMount":
+		if value != "" {
+			return "puts files of the pod's choice into the proxy; want none"
 		}
 	case "proxy.istio.io/config":
 		return proxyConfigBypass(value)
@@ -147,27 +166,46 @@ func joinPorts(ports []int32) string {
 	return strings.Join(texts, ", ")
 }
 
-// proxyConfigBypass judges proxy.istio.io/config, a ProxyConfig in YAML.
+// harmlessProxyConfig are the members of a ProxyConfig that change neither what
+// is captured nor whom the proxy trusts. All others are reported: with
+// discoveryAddress, for example, another control plane gives the orders.
+var harmlessProxyConfig = map[string]bool{
+	"concurrency": true, "drainDuration": true, "extraStatTags": true, "fileFlushInterval": true,
+	"fileFlushMinSizeKb": true, "gatewayTopology": true, "holdApplicationUntilProxyStarts": true,
+	"image": true, "parentShutdownDuration": true, "proxyHeaders": true, "proxyStatsMatcher": true,
+	"readinessProbe": true, "statNameLength": true, "statusPort": true,
+	"terminationDrainDuration": true, "tracing": true,
+}
+
+// harmlessProxyMetadata are the proxy's environment variables of that kind.
+var harmlessProxyMetadata = map[string]bool{
+	"EXIT_ON_ZERO_ACTIVE_CONNECTIONS": true, "ISTIO_META_DNS_AUTO_ALLOCATE": true,
+	"ISTIO_META_DNS_CAPTURE": true, "MINIMUM_DRAIN_DURATION": true,
+}
+
+// proxyConfigBypass judges the pod's own ProxyConfig. It names members, never
+// their values.
 func proxyConfigBypass(value string) string {
-	var cfg struct {
-		InterceptionMode           string            `json:"interceptionMode"`
-		CustomConfigFile           string            `json:"customConfigFile"`
-		ProxyBootstrapTemplatePath string            `json:"proxyBootstrapTemplatePath"`
-		BinaryPath                 string            `json:"binaryPath"`
-		ProxyMetadata              map[string]string `json:"proxyMetadata"`
-	}
+	cfg := map[string]any{}
 	if err := yaml.Unmarshal([]byte(value), &cfg); err != nil {
 		return "cannot be read as YAML"
 	}
-	switch {
-	case cfg.InterceptionMode != "" && cfg.InterceptionMode != "REDIRECT" && cfg.InterceptionMode != "TPROXY":
-		return "sets interceptionMode " + cfg.InterceptionMode + ", which captures no traffic"
-	case cfg.CustomConfigFile != "", cfg.ProxyBootstrapTemplatePath != "", cfg.BinaryPath != "":
-		return "replaces the proxy's configuration"
-	}
-	for _, key := range sortedKeys(cfg.ProxyMetadata) {
-		if strings.Contains(key, "EXCLUDE") || strings.Contains(key, "INTERCEPTION") || strings.Contains(key, "INCLUDE_") {
-			return "sets " + key + ", which changes what is captured"
+	for _, key := range sortedKeys(cfg) {
+		switch {
+		case harmlessProxyConfig[key]:
+		case key == "interceptionMode":
+			if mode := cfg[key]; mode != "REDIRECT" && mode != "TPROXY" {
+				return "sets another interceptionMode than REDIRECT or TPROXY, which captures no traffic"
+			}
+		case key == "proxyMetadata":
+			metadata, _ := cfg[key].(map[string]any)
+			for _, name := range sortedKeys(metadata) {
+				if !harmlessProxyMetadata[name] {
+					return fmt.Sprintf("sets %q in proxyMetadata, which may change what is captured or trusted", name)
+				}
+			}
+		default:
+			return fmt.Sprintf("sets %q, which may change what is captured or whom the proxy trusts", key)
 		}
 	}
 	return ""
@@ -256,6 +294,11 @@ func envoyFilterBypass(sub *Subject, f *istionetworkingv1alpha3.EnvoyFilter, sna
 		for _, sh := range snap.shardsInOrder() {
 			protected = protected || snap.selectsMojaloop(sh.name, match)
 		}
+	}
+	if !protected && (len(match) == 0 || mojaloopByLabels(match, snap)) {
+		// Its workloads are not known: the namespace decides.
+		mode, presence := snap.Mode(sub.Ref.Namespace)
+		protected = presence != Present || mode != ModeNone || sub.Ref.Namespace == snap.mesh.root
 	}
 	if !protected || snap.profile.Mesh == "none" {
 		return notApplicable

@@ -112,7 +112,7 @@ func reduceConfigMap(ref Ref, c *corev1.ConfigMap, h *crypto.Hasher) *Data {
 		if key == hubConfigKey {
 			d.Hub = parseHubConfig([]byte(value))
 		}
-		if c.Name == "istio" && key == "mesh" {
+		if (c.Name == "istio" || strings.HasPrefix(c.Name, "istio-")) && key == "mesh" {
 			d.Mesh = ParseMeshConfig([]byte(value))
 		}
 	}

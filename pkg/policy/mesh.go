@@ -52,7 +52,9 @@ type meshFacts struct {
 	// config is nil when the mesh config is not known.
 	config    *MeshConfig
 	configRef Ref
-	root      string
+	// bad says that there is a mesh config, at configRef, that cannot be read.
+	bad  bool
+	root string
 }
 
 func (s *Snapshot) newMeshFacts() meshFacts {
@@ -63,7 +65,16 @@ func (s *Snapshot) newMeshFacts() meshFacts {
 			break
 		}
 	}
-	if d, presence := s.ConfigMap(m.root, "istio"); presence == Present && d.Mesh != nil && !d.Mesh.Bad {
+	name := "istio"
+	if rev := s.profile.Revision; rev != "" && rev != "default" {
+		name += "-" + rev // each revision reads its own
+	}
+	d, presence := s.ConfigMap(m.root, name)
+	switch {
+	case presence != Present || d.Mesh == nil:
+	case d.Mesh.Bad:
+		m.known, m.configRef, m.bad = true, d.Ref, true
+	default:
 		m.config, m.configRef = d.Mesh, d.Ref
 		m.known = true
 		if d.Mesh.RootNamespace != "" {
@@ -104,7 +115,7 @@ type portMTLS struct {
 
 // effectiveMTLS resolves PeerAuthentications as istiod does: mesh-wide, then
 // namespace, then workload, then port; unset inherits; of several at one level
-// the oldest counts; with none at all the mode is PERMISSIVE.
+// the oldest counts, of equally old ones the weakest; with none at all the mode is PERMISSIVE.
 func (s *Snapshot) effectiveMTLS(ns string, labels map[string]string) mtls {
 	out := mtls{mode: mtlsPermissive}
 	out.inherit(s.oldestPolicy(s.mesh.root, nil))
@@ -150,11 +161,26 @@ func (s *Snapshot) oldestPolicy(ns string, labels map[string]string) *securityv1
 		if (len(match) == 0) != (labels == nil) || !isSubset(match, labels) {
 			continue
 		}
-		if oldest == nil || p.CreationTimestamp.Before(&oldest.CreationTimestamp) {
+		switch {
+		case oldest == nil || p.CreationTimestamp.Before(&oldest.CreationTimestamp),
+			p.CreationTimestamp.Equal(&oldest.CreationTimestamp) && weakness(p) > weakness(oldest):
 			oldest = p
 		}
 	}
 	return oldest
+}
+
+// weakness ranks the weakest mode of a policy, ports included. Files carry no
+// creation time, so which of several counts is open: the weakest is assumed.
+func weakness(p *securityv1.PeerAuthentication) int {
+	rank := map[mtlsMode]int{mtlsStrict: 0, mtlsUnset: 1, mtlsPermissive: 2, istiosecurity.PeerAuthentication_MutualTLS_DISABLE: 3}
+	weakest := rank[p.Spec.Mtls.GetMode()]
+	for _, m := range p.Spec.PortLevelMtls {
+		if m.GetMode() != mtlsUnset {
+			weakest = max(weakest, rank[m.GetMode()])
+		}
+	}
+	return weakest
 }
 
 // meshState tells whether a pod will be in the mesh.
