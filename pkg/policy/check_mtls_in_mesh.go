@@ -12,6 +12,10 @@ is ` + "`\"true\"`" + `, or nothing on it says otherwise and the namespace has `
 ` + "`istio.io/rev`" + `. In ambient mode the label ` + "`istio.io/dataplane-mode: ambient`" + ` on namespace or pod
 decides, and ` + "`none`" + ` on the pod takes it out. A pod on the host network is never in the mesh.
 
+What a pod only claims does not count: the annotation ` + "`sidecar.istio.io/inject: \"true\"`" + ` and an ambient
+label need a namespace (or Profile) that says the same, ` + "`istio.io/rev`" + ` must be the Profile's ` + "`revision`" + `,
+and a pod that opts out gets no proxy whatever its containers are called.
+
 In namespaces with ` + "`mojasec.io/mode: enforce`" + ` mojasec adds the label where nothing is said.
 A cluster without a mesh says so in the Profile: ` + "`mesh: none`" + `.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {

@@ -241,7 +241,7 @@ func containerBypass(sub *Subject) []Violation {
 		switch {
 		case isTrue(sc.Privileged):
 			found = append(found, Violation{Field: at.Child("privileged"), Detail: fmt.Sprintf("container %s is privileged: it can take its traffic out of the proxy", c.Name)})
-		case istio: // runs as the proxy and sets up the capture: its work
+		case istio && !addsMoreThanNetwork(sc): // runs as the proxy and sets up the capture: its work
 		case isProxyID(sc.RunAsUser):
 			found = append(found, Violation{Field: at.Child("runAsUser"), Detail: fmt.Sprintf("container %s runs as user 1337, the proxy's own: its traffic is not captured", c.Name)})
 		case isProxyID(sc.RunAsGroup):
@@ -254,6 +254,15 @@ func containerBypass(sub *Subject) []Violation {
 }
 
 func isProxyID(id *int64) bool { return id != nil && *id == proxyUser }
+
+// addsMoreThanNetwork tells whether a container asks for capabilities that
+// Istio's own do not need.
+func addsMoreThanNetwork(sc *corev1.SecurityContext) bool {
+	return sc.Capabilities != nil && slices.ContainsFunc(sc.Capabilities.Add, func(c corev1.Capability) bool {
+		name := strings.TrimPrefix(strings.ToUpper(string(c)), "CAP_")
+		return name == "ALL" || name == "SYS_ADMIN"
+	})
+}
 
 func isNetworkCapability(c corev1.Capability) bool {
 	name := strings.TrimPrefix(strings.ToUpper(string(c)), "CAP_")

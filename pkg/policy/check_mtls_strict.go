@@ -18,7 +18,8 @@ var checkMTLSStrict = Check{
 	Doc: `The effective mode of Istio's PeerAuthentication must be ` + "`STRICT`" + ` for every Mojaloop
 workload, on every port. Policies apply in this order, the later over the earlier: the mesh root
 namespace, the namespace, the workload (selector), the port (` + "`portLevelMtls`" + `). ` + "`UNSET`" + ` and ` + "`{}`" + `
-inherit. Of several policies at one level the oldest counts. With no policy anywhere Istio accepts
+inherit. Of several policies at one level the oldest counts, of equally old ones (files
+carry no time) the weakest. With no policy anywhere Istio accepts
 plain text (` + "`PERMISSIVE`" + `).
 
 In PERMISSIVE mode whoever reaches a pod's address speaks to it without a certificate: the payment
