@@ -160,10 +160,8 @@ const (
 	FactCA            FactKind = "CA certificate" // the mesh CA
 	FactKeyAge        FactKind = "key age"
 	FactSetting       FactKind = "setting" // an env value only the node or a Secret knows
-	FactPolicies      FactKind = "NetworkPolicy"
 	FactQuarantine    FactKind = "quarantine"
 	FactSecretReaders FactKind = "secret readers" // RBAC of the cluster
-	FactSidecarConfig FactKind = "service account"
 )
 
 // hint says how a fact could be made known where its name does not.

@@ -1,11 +1,8 @@
 package policy
 
 import (
-	"fmt"
-	"regexp"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -389,38 +386,10 @@ func (v Value) missing(w *Workload, name string) Fact {
 	return Fact{Kind: FactSetting, Namespace: w.Ref.Namespace, Name: name}
 }
 
-// shown is how a detail quotes a value that is no secret.
-func shown(v Value, absent string) string {
-	if v.Presence == Present && v.IsText {
-		return quoted(v.Text)
-	}
-	return absent
-}
-
-// quoted is how a detail shows text that came from outside and should be an
-// identifier, a switch or a path: whoever wrote the pod may have put a secret
-// there by mistake.
-func quoted(text string) string {
-	if len(text) <= 128 && harmless.MatchString(text) {
-		return fmt.Sprintf("%q", text)
-	}
-	return fmt.Sprintf("a text of %d characters", utf8.RuneCountInString(text))
-}
-
-var harmless = regexp.MustCompile(`^[A-Za-z0-9]{0,32}$|^[A-Za-z0-9._@ -]{0,48}$|^[./][A-Za-z0-9._/-]*$|^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)+$`)
-
 // settingPath is the field that sets a value, or where it should stand.
 func settingPath(w *Workload, c *Container, v Value, name string) *field.Path {
 	if v.Setting != nil {
 		return v.Setting.Path(c.Path(w))
 	}
 	return c.Path(w).Child("env").Key(name)
-}
-
-// quotedPath is how a detail shows a path that came from outside.
-func quotedPath(path string) string {
-	if len(path) <= 256 && harmless.MatchString(path) {
-		return path
-	}
-	return quoted(path)
 }
