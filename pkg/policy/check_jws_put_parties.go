@@ -15,6 +15,7 @@ nor verifies, so whoever can reach the callback can put in another account holde
 			return sign
 		}
 		validate := switchRule{setting: SettingValidatePutParties, want: true, why: "a forged PUT /parties is accepted"}.run(sub, snap)
-		return Result{Applies: true, Violations: append(sign.Violations, validate.Violations...), Unknown: append(sign.Unknown, validate.Unknown...)}
+		sign.join(validate)
+		return sign
 	},
 }

@@ -22,30 +22,27 @@ Both default to false.`,
 		}
 		var all Result
 		for _, c := range sub.Workload.SDKs() {
-			all.join(ownTLS(sub.Workload, c, e, snap))
+			for _, name := range [...]string{SettingInboundTLS, SettingOutboundTLS} {
+				all.join(ownTLS(sub.Workload, c, name, e, snap))
+			}
 		}
 		return all
 	},
 }
 
-// ownTLS judges one container of an SDK outside the mesh.
-func ownTLS(w *Workload, c *Container, e enrolment, snap *Snapshot) Result {
-	var found []Violation
-	for _, name := range []string{SettingInboundTLS, SettingOutboundTLS} {
-		v := snap.Value(w, c, name)
-		on, known := v.Switch(false)
-		switch {
-		case !known:
-			return unknown(v.missing(w, name))
-		case !on:
-			found = append(found, Violation{
-				Field:  settingPath(w, c, v, name),
-				Detail: fmt.Sprintf("%s is %s and the pod is outside the mesh; want true", name, shown(v, "not set (false)")),
-			})
-		}
-	}
-	if len(found) > 0 && e.state == meshUnknown {
+// ownTLS judges one direction of one container of an SDK outside the mesh.
+func ownTLS(w *Workload, c *Container, name string, e enrolment, snap *Snapshot) Result {
+	v := snap.Value(w, c, name)
+	switch on, known := v.Switch(false); {
+	case !known:
+		return unknown(v.missing(w, name))
+	case on:
+		return passed()
+	case e.state == meshUnknown:
 		return unknown(e.missing)
 	}
-	return failedOrPassed(found)
+	return failed(Violation{
+		Field:  settingPath(w, c, v, name),
+		Detail: fmt.Sprintf("%s is %s and the pod is outside the mesh; want true", name, shown(v, "not set (false)")),
+	})
 }

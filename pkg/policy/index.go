@@ -59,13 +59,11 @@ type owner struct {
 // signer is a workload that signs, and the key it signs with.
 type signer struct {
 	owner
-	key    crypto.Fingerprint // zero when not known
-	secret Ref                // where the key is
+	key crypto.Fingerprint // zero when not known
 }
 
 // heldKey is a public key that a verifier holds for an FSP.
 type heldKey struct {
-	fsp      string
 	key      crypto.KeyFacts
 	file     Origin
 	data     Ref
@@ -130,7 +128,7 @@ func (ix *index) addSigner(s *Snapshot, who owner) {
 	for _, k := range s.signingKeys(who.workload) {
 		switch {
 		case k.hasKey:
-			sg.key, sg.secret = k.key.Fingerprint, k.data
+			sg.key = k.key.Fingerprint
 			ix.byKey[sg.key] = append(ix.byKey[sg.key], sg)
 		case k.presence == Unknown && k.missing != (Fact{}):
 			ix.unknownSigners = append(ix.unknownSigners, k.missing)
@@ -170,7 +168,7 @@ func (ix *index) addFile(w *Workload, f *File) {
 	if !ok || !found {
 		return
 	}
-	ix.held[fsp] = append(ix.held[fsp], heldKey{fsp: fsp, key: key, file: f.Origin, data: f.Data, verifier: w})
+	ix.held[fsp] = append(ix.held[fsp], heldKey{key: key, file: f.Origin, data: f.Data, verifier: w})
 	if !slices.Contains(ix.heldKeys[key.Fingerprint], fsp) {
 		ix.heldKeys[key.Fingerprint] = append(ix.heldKeys[key.Fingerprint], fsp)
 	}

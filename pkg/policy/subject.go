@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -42,5 +44,9 @@ func (sub *Subject) eachKey(judge func(k *keyAt) Result) Result {
 func (r *Result) join(o Result) {
 	r.Applies = r.Applies || o.Applies
 	r.Violations = append(r.Violations, o.Violations...)
-	r.Unknown = append(r.Unknown, o.Unknown...)
+	for _, f := range o.Unknown { // what is missing twice is named once
+		if !slices.Contains(r.Unknown, f) {
+			r.Unknown = append(r.Unknown, f)
+		}
+	}
 }

@@ -16,7 +16,7 @@ type switchRule struct {
 	why       string
 }
 
-// run applies the rule to the SDK container of a subject.
+// run applies the rule to every SDK container of a subject.
 func (r switchRule) run(sub *Subject, snap *Snapshot) Result {
 	if sub.isValues() {
 		return valuesSwitch(sub, r.setting, r.want, r.why)
@@ -24,39 +24,40 @@ func (r switchRule) run(sub *Subject, snap *Snapshot) Result {
 	if sub.Pod == nil || sub.Workload.Role != RoleSDK {
 		return notApplicable
 	}
-	var found []Violation
-	w := sub.Workload
-	for i := range w.Containers {
-		c := &w.Containers[i]
-		if !c.SDK {
-			continue
-		}
-		if p, ok := onCommandLine(sub, c, r.setting); ok {
-			found = append(found, Violation{Field: p, Detail: fmt.Sprintf("container %s sets %s on its command line, where no rule can follow it; set it in env", c.Name, r.setting)})
-			continue
-		}
-		v := snap.Value(w, c, r.setting)
-		if v.Presence == Absent {
-			if fact, ok := dotenv(w, c); ok {
-				return unknown(fact)
-			}
-		}
-		if v.Dangling != "" {
-			found = append(found, Violation{Field: settingPath(w, c, v, r.setting), Detail: fmt.Sprintf("%s comes from %s, which does not exist", r.setting, v.Dangling)})
-			continue
-		}
-		on, known := v.Switch(r.byDefault)
-		switch {
-		case !known:
-			return unknown(v.missing(w, r.setting))
-		case on != r.want:
-			found = append(found, Violation{
-				Field:  settingPath(w, c, v, r.setting),
-				Detail: fmt.Sprintf("%s is %s in container %s: %s; want %q", r.setting, shown(v, fmt.Sprintf("not set (%t)", r.byDefault)), c.Name, r.why, fmt.Sprint(r.want)),
-			})
+	var all Result
+	for i := range sub.Workload.Containers {
+		if c := &sub.Workload.Containers[i]; c.SDK {
+			all.join(r.container(sub, c, snap))
 		}
 	}
-	return failedOrPassed(found)
+	return all
+}
+
+// container applies the rule to one container.
+func (r switchRule) container(sub *Subject, c *Container, snap *Snapshot) Result {
+	w := sub.Workload
+	if p, ok := onCommandLine(sub, c, r.setting); ok {
+		return failed(Violation{Field: p, Detail: fmt.Sprintf("container %s sets %s on its command line, where no rule can follow it; set it in env", c.Name, r.setting)})
+	}
+	v := snap.Value(w, c, r.setting)
+	if v.Dangling != "" {
+		return failed(Violation{Field: settingPath(w, c, v, r.setting), Detail: fmt.Sprintf("%s comes from %s, which does not exist", r.setting, v.Dangling)})
+	}
+	if v.Presence == Absent {
+		if fact, ok := dotenv(w, c); ok {
+			return unknown(fact)
+		}
+	}
+	switch on, known := v.Switch(r.byDefault); {
+	case !known:
+		return unknown(v.missing(w, r.setting))
+	case on != r.want:
+		return failed(Violation{
+			Field:  settingPath(w, c, v, r.setting),
+			Detail: fmt.Sprintf("%s is %s in container %s: %s; want %q", r.setting, shown(v, fmt.Sprintf("not set (%t)", r.byDefault)), c.Name, r.why, fmt.Sprint(r.want)),
+		})
+	}
+	return passed()
 }
 
 // onCommandLine finds NAME= in the command or the arguments of a container.
