@@ -3,7 +3,6 @@ package crypto
 import (
 	"bytes"
 	"math"
-	"slices"
 	"unicode"
 )
 
@@ -58,15 +57,6 @@ func PublishedILPSource(number int) string {
 		return ""
 	}
 	return publishedILPSecrets[number-1].source
-}
-
-// EqualsAny tells whether a value is one of several published secrets. White
-// space and quotes around either do not count; an empty value is none.
-func EqualsAny(value []byte, published []string) bool {
-	trimmed := TrimSecret(value)
-	return len(trimmed) > 0 && slices.ContainsFunc(published, func(p string) bool {
-		return bytes.Equal(TrimSecret([]byte(p)), trimmed)
-	})
 }
 
 // SecretFacts is what is known of a shared secret. It does not hold it.

@@ -57,15 +57,6 @@ func TestPublishedILPSecret(t *testing.T) {
 	}
 }
 
-func TestEqualsAny(t *testing.T) {
-	list := []string{"one", ` "two" `, ""}
-	for value, want := range map[string]bool{"one": true, "one\n": true, "'two'": true, "": false, " ": false, "on": false} {
-		if got := EqualsAny([]byte(value), list); got != want {
-			t.Errorf("%q: got %v, want %v", value, got, want)
-		}
-	}
-}
-
 func TestDescribeSecret(t *testing.T) {
 	for _, tc := range []struct {
 		value string
