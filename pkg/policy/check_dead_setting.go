@@ -20,7 +20,7 @@ anything but level names. Whoever set them believes in a protection that is not 
 		if sub.isValues() {
 			return deadInValues(sub)
 		}
-		if sub.Pod == nil || (sub.Workload.Role != RoleSDK && sub.Workload.Role != RoleHub) {
+		if sub.Workload == nil || (sub.Workload.Role != RoleSDK && sub.Workload.Role != RoleHub) {
 			return notApplicable
 		}
 		var found []Violation

@@ -18,7 +18,7 @@ forgot. The id must equal the pod's DFSP label (` + "`mojasec.io/dfsp`, `dfsp`" 
 a DFSP: SDKs of one DFSP in two namespaces or under two ServiceAccounts are two owners, and one of
 them is an impostor.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
-		if sub.Pod == nil || sub.Workload.Role != RoleSDK {
+		if sub.Workload == nil || sub.Workload.Role != RoleSDK {
 			return notApplicable
 		}
 		var all Result

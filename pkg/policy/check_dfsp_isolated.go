@@ -24,10 +24,10 @@ SDK's pods and names those that let everybody in: a rule without ` + "`from`" + 
 all pods of all namespaces. A selector that only says which labels exist, or what they are not, counts
 as one for all.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
-		if sub.Pod == nil || sub.Workload.Role != RoleSDK || sub.Workload.Job {
+		if sub.Workload == nil || sub.Workload.Role != RoleSDK || sub.Workload.Job {
 			return notApplicable
 		}
-		selecting, err := snap.ingressPolicies(sub.Ref.Namespace, sub.Pod.Labels)
+		selecting, err := snap.ingressPolicies(sub.Ref.Namespace, sub.Workload.Labels)
 		if err != nil {
 			return failed(Violation{Detail: err.Error()})
 		}

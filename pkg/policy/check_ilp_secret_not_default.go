@@ -24,7 +24,7 @@ count. Reports give the number of the default, never its text. The Profile can a
 		switch {
 		case sub.isValues():
 			return defaultsInValues(sub, snap)
-		case sub.Pod != nil:
+		case sub.Workload != nil:
 			return defaultsInPod(sub, snap)
 		}
 		data := snap.dataOf(sub)

@@ -13,7 +13,7 @@ var checkILPSecretUnique = Check{
 is random per run: the report never holds anything from which a secret could be guessed.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
 		id := Identity{}
-		if sub.Pod != nil {
+		if sub.Workload != nil {
 			id = snap.DFSP(sub.Workload)
 		}
 		r := eachILP(sub, snap, func(v ilpValue) (Violation, bool) {

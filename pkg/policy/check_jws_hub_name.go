@@ -17,7 +17,7 @@ var checkJWSHubName = Check{
 look for ` + "`<that name>.pem`" + `. Nothing upstream makes sure that the three agree. Compared are the
 ` + "`default.json`" + ` files of one namespace, and environment variables that replace the name.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
-		if sub.Pod != nil && sub.Workload.Role == RoleHub {
+		if sub.Workload != nil && sub.Workload.Role == RoleHub {
 			return hubNameOverride(sub, snap)
 		}
 		if _, ok := sub.Object.(*corev1.ConfigMap); !ok {

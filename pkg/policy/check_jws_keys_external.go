@@ -16,7 +16,7 @@ is a placeholder. mojasec cannot see those keys, so the checks of keys do not ap
 note for DFSPs in ` + "`spec.jws.externalKeys`" + ` of the Profile and a warning for others, because the switch is
 also a way around those checks.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
-		if sub.Pod == nil || sub.Workload.Role != RoleSDK {
+		if sub.Workload == nil || sub.Workload.Role != RoleSDK {
 			return notApplicable
 		}
 		var all Result

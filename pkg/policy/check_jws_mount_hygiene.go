@@ -77,6 +77,9 @@ func keyElsewhere(w *Workload, k *keyAt) []Violation {
 
 // unreadableMode tells that a process cannot read a Secret volume.
 func unreadableMode(pod *corev1.PodTemplateSpec, k *keyAt) (int32, bool) {
+	if pod == nil {
+		return 0, false // only facts are known of a workload of the Snapshot
+	}
 	volume := &pod.Spec.Volumes[k.target.VolumeIndex].VolumeSource
 	mode := corev1.SecretVolumeSourceDefaultMode
 	switch {

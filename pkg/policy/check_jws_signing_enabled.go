@@ -16,7 +16,7 @@ messages it originates itself when ` + "`ENDPOINT_SECURITY.JWS.JWS_SIGN`" + ` is
 	Run: func(sub *Subject, snap *Snapshot) Result {
 		const why = "messages go out without a signature"
 		switch {
-		case sub.Pod == nil && !sub.isValues():
+		case sub.Workload == nil && !sub.isValues():
 			return notApplicable
 		case sub.isValues() || sub.Workload.Role == RoleSDK:
 			return switchRule{setting: SettingJWSSign, byDefault: true, want: true, why: why}.run(sub, snap)

@@ -15,7 +15,7 @@ var checkJWSValidationEnabled = Check{
 that is a warning. Older versions do not have it and are not judged.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
 		switch {
-		case sub.Pod == nil && !sub.isValues():
+		case sub.Workload == nil && !sub.isValues():
 			return notApplicable
 		case sub.isValues() || sub.Workload.Role == RoleSDK:
 			return switchRule{setting: SettingValidateJWS, byDefault: true, want: true, why: "forged messages are accepted"}.run(sub, snap)

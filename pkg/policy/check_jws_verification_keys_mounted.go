@@ -27,7 +27,7 @@ configuration says that it verifies (` + "`JWS_VALIDATE`" + `).
 In namespaces with ` + "`mojasec.io/mode: enforce`" + ` mojasec mounts the Profile's ConfigMap where a pod mounts
 nothing.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
-		if sub.Pod == nil {
+		if sub.Workload == nil {
 			return snap.ambiguousKeys(sub)
 		}
 		var all Result

@@ -20,7 +20,7 @@ mesh is plain text unless a DestinationRule says ` + "`ISTIO_MUTUAL`" + `, and a
 them. The check reads ` + "`mesh`" + ` in ConfigMap ` + "`istio`" + ` of the mesh root namespace and the
 DestinationRules of the Services in front of each workload.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
-		if sub.Pod == nil || !sub.Workload.Role.Mojaloop() || snap.profile.Mesh == "none" {
+		if sub.Workload == nil || !sub.Workload.Role.Mojaloop() || snap.profile.Mesh == "none" {
 			return notApplicable
 		}
 		cfg := snap.mesh.config
@@ -35,7 +35,7 @@ DestinationRules of the Services in front of each workload.`,
 		var found []Violation
 		if sh != nil {
 			for _, svc := range sh.services {
-				if len(svc.Spec.Selector) == 0 || !isSubset(svc.Spec.Selector, sub.Pod.Labels) {
+				if len(svc.Spec.Selector) == 0 || !isSubset(svc.Spec.Selector, sub.Workload.Labels) {
 					continue
 				}
 				served = true

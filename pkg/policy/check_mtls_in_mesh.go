@@ -19,7 +19,7 @@ and a pod that opts out gets no proxy whatever its containers are called.
 In namespaces with ` + "`mojasec.io/mode: enforce`" + ` mojasec adds the label where nothing is said.
 A cluster without a mesh says so in the Profile: ` + "`mesh: none`" + `.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
-		if sub.Pod == nil || !sub.Workload.Role.Mojaloop() {
+		if sub.Workload == nil || !sub.Workload.Role.Mojaloop() {
 			return notApplicable
 		}
 		e := snap.enrolment(sub.Workload)

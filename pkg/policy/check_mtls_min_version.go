@@ -35,7 +35,7 @@ field: the API server refuses it, older clients drop it silently (check ` + "`is
 			}
 			return notApplicable
 		}
-		if sub.Pod == nil || !sub.Workload.Role.Mojaloop() || snap.mesh.config != nil {
+		if sub.Workload == nil || !sub.Workload.Role.Mojaloop() || snap.mesh.config != nil {
 			return notApplicable // the mesh config is judged itself
 		}
 		if snap.incomplete(FactMeshConfig) {

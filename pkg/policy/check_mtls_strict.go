@@ -31,7 +31,7 @@ send plain text and would be cut off (check ` + "`mtls-auto`" + `).`,
 		if p, ok := sub.Object.(*securityv1.PeerAuthentication); ok {
 			return strictPolicy(sub, p, snap)
 		}
-		if sub.Pod == nil || !sub.Workload.Role.Mojaloop() {
+		if sub.Workload == nil || !sub.Workload.Role.Mojaloop() {
 			return notApplicable
 		}
 		switch e := snap.enrolment(sub.Workload); {
@@ -40,7 +40,7 @@ send plain text and would be cut off (check ` + "`mtls-auto`" + `).`,
 		case !snap.mesh.known:
 			return unknown(Fact{Kind: FactMesh})
 		}
-		m := snap.effectiveMTLS(sub.Ref.Namespace, sub.Pod.Labels)
+		m := snap.effectiveMTLS(sub.Ref.Namespace, sub.Workload.Labels)
 		var found []Violation
 		if m.mode != mtlsStrict {
 			v := Violation{Detail: "no PeerAuthentication sets a mode, so Istio accepts plain text (PERMISSIVE); want STRICT"}

@@ -20,7 +20,7 @@ none of the three counts as ` + "`enforce`" + ` and is reported.`,
 		if ns, ok := sub.Object.(*corev1.Namespace); ok {
 			return protectedNamespace(ns, snap)
 		}
-		if sub.Pod == nil || !sub.Workload.Role.Mojaloop() {
+		if sub.Workload == nil || !sub.Workload.Role.Mojaloop() {
 			return notApplicable
 		}
 		switch _, presence := snap.Namespace(sub.Ref.Namespace); presence {

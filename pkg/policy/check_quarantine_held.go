@@ -10,7 +10,7 @@ var checkQuarantineHeld = Check{
 stay as they are. Which DFSPs are quarantined only a cluster knows, so from files alone this check is
 skipped.`,
 	Run: func(sub *Subject, _ *Snapshot) Result {
-		if sub.Pod == nil || sub.Workload.Role != RoleSDK {
+		if sub.Workload == nil || sub.Workload.Role != RoleSDK {
 			return notApplicable
 		}
 		return unknown(Fact{Kind: FactQuarantine, Namespace: sub.Ref.Namespace})

@@ -13,7 +13,7 @@ var checkSDKMutualTLS = Check{
 ` + "`OUTBOUND_MUTUAL_TLS_ENABLED`" + ` with ` + "`OUT_CA_CERT_PATH`, `OUT_CLIENT_CERT_PATH`, `OUT_CLIENT_KEY_PATH`" + `.
 Both default to false.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
-		if sub.Pod == nil || sub.Workload.Role != RoleSDK {
+		if sub.Workload == nil || sub.Workload.Role != RoleSDK {
 			return notApplicable
 		}
 		e := snap.enrolment(sub.Workload)

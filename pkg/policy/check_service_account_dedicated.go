@@ -16,7 +16,7 @@ var checkServiceAccountDedicated = Check{
 tell DFSPs apart: neither an AuthorizationPolicy nor a quarantine can name one of them. Compared are
 the SDKs and other Mojaloop workloads of the namespace.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
-		if sub.Pod == nil || sub.Workload.Role != RoleSDK || sub.Workload.Job {
+		if sub.Workload == nil || sub.Workload.Role != RoleSDK || sub.Workload.Job {
 			return notApplicable
 		}
 		w := sub.Workload

@@ -18,7 +18,7 @@ func (v *ilpValue) at(w *Workload) *field.Path {
 // ilpValues returns the ILP secrets of an SDK pod, one for each container that
 // runs the SDK. unknown is set when one cannot be told.
 func ilpValues(sub *Subject, snap *Snapshot) (values []ilpValue, missing *Fact) {
-	if sub.Pod == nil || sub.Workload.Role != RoleSDK {
+	if sub.Workload == nil || sub.Workload.Role != RoleSDK {
 		return nil, nil
 	}
 	w := sub.Workload

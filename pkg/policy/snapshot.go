@@ -34,6 +34,12 @@ type Snapshot struct {
 	merged *lazyIndex
 	// ids are the checks that exist.
 	ids map[ID]bool
+	// waiverObjs are the Waivers that count.
+	waiverObjs []*v1alpha1.Waiver
+	// unread are the scopes that cannot be read, with the reason.
+	unread map[Scope]string
+	// note hears of what was looked up and is absent; nil for nobody.
+	note func(Fact)
 }
 
 // overlay is a list of shards that replace those of the base.
@@ -111,6 +117,7 @@ func NewSnapshot(opts SnapshotOptions, objs []runtime.Object) *Snapshot {
 		s.shards[name].sort()
 		s.order = append(s.order, s.shards[name])
 	}
+	s.waiverObjs = waiverObjs
 	s.waivers = newWaivers(waiverObjs)
 	s.mesh = s.newMeshFacts()
 	return s
@@ -241,9 +248,12 @@ func (s *Snapshot) isCheck(id ID) bool { return s.ids[id] }
 func (s *Snapshot) incomplete(kind FactKind) bool { return slices.Contains(s.opts.Incomplete, kind) }
 
 // absence is the presence of something that was not found.
-func (s *Snapshot) absence(kind FactKind) Presence {
-	if s.incomplete(kind) {
+func (s *Snapshot) absence(fact Fact) Presence {
+	if s.incomplete(fact.Kind) || len(s.unread) > 0 && s.Unread(fact.Kind, fact.Namespace) != "" {
 		return Unknown
+	}
+	if s.note != nil {
+		s.note(fact)
 	}
 	return Absent
 }
@@ -257,7 +267,6 @@ func (s *Snapshot) ConfigMap(ns, name string) (*Data, Presence) {
 }
 
 func (s *Snapshot) data(source SettingSource, ns, name string) (*Data, Presence) {
-	kind := source.fact(ns, name).Kind
 	if sh := s.shard(ns); sh != nil {
 		list := sh.configMaps
 		if source == FromSecret {
@@ -267,7 +276,7 @@ func (s *Snapshot) data(source SettingSource, ns, name string) (*Data, Presence)
 			return list[i], Present
 		}
 	}
-	return nil, s.absence(kind)
+	return nil, s.absence(source.fact(ns, name))
 }
 
 // Namespace returns the labels of a namespace.
@@ -275,7 +284,7 @@ func (s *Snapshot) Namespace(name string) (labels map[string]string, presence Pr
 	if sh := s.shard(name); sh != nil && sh.namespace != nil {
 		return sh.namespace.Labels, Present
 	}
-	return nil, s.absence(FactNamespace)
+	return nil, s.absence(Fact{Kind: FactNamespace, Name: name})
 }
 
 // workloads returns the workloads of a namespace, ordered by name.

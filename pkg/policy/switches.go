@@ -21,7 +21,7 @@ func (r switchRule) run(sub *Subject, snap *Snapshot) Result {
 	if sub.isValues() {
 		return valuesSwitch(sub, r.setting, r.want, r.why)
 	}
-	if sub.Pod == nil || sub.Workload.Role != RoleSDK {
+	if sub.Workload == nil || sub.Workload.Role != RoleSDK {
 		return notApplicable
 	}
 	var all Result
@@ -62,6 +62,9 @@ func (r switchRule) container(sub *Subject, c *Container, snap *Snapshot) Result
 
 // onCommandLine finds NAME= in the command or the arguments of a container.
 func onCommandLine(sub *Subject, c *Container, name string) (*field.Path, bool) {
+	if sub.Pod == nil {
+		return nil, false // only facts are known of a workload of the Snapshot
+	}
 	_, lists := containerImage(&sub.Pod.Spec, c)
 	for l, member := range [...]string{"command", "args"} {
 		for i, arg := range lists[l] {
