@@ -50,6 +50,16 @@ func publishedNumber(value []byte) (number int, ok bool) {
 	return 0, false
 }
 
+// PublishedILPSecrets returns the published ILP secrets, the one with number 1
+// first. They are for rules that compare in clear text, not for reports.
+func PublishedILPSecrets() []string {
+	values := make([]string, 0, len(publishedILPSecrets))
+	for _, p := range publishedILPSecrets {
+		values = append(values, p.value)
+	}
+	return values
+}
+
 // PublishedILPSource says where the published ILP secret of a number was
 // found, without the secret; empty for a number that is none.
 func PublishedILPSource(number int) string {

@@ -17,14 +17,14 @@ import (
 )
 
 // options are those of a door that sees a whole cluster, or of one that sees
-// files. Nobody knows quarantines and readers of Secrets yet.
+// files. Nobody knows readers of Secrets yet.
 func options(f fixtures.Fixture) policy.SnapshotOptions {
 	if f.Offline {
 		return policy.OfflineOptions(fixtures.Now, []byte("a key for tests"))
 	}
 	return policy.SnapshotOptions{
 		Now: fixtures.Now, HashKey: []byte("a key for tests"),
-		Incomplete: []policy.FactKind{policy.FactQuarantine, policy.FactSecretReaders, policy.FactKeyAge},
+		Incomplete: []policy.FactKind{policy.FactSecretReaders, policy.FactKeyAge},
 	}
 }
 
@@ -114,7 +114,7 @@ func render(r *policy.Report) string {
 }
 
 // alwaysUnknown are the checks that need facts no door has yet.
-var alwaysUnknown = []string{"secret-readers", "quarantine-held"}
+var alwaysUnknown = []string{"secret-readers"}
 
 // TestCatalogue refuses a check that is not finished.
 func TestCatalogue(t *testing.T) {

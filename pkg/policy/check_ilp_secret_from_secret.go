@@ -17,7 +17,7 @@ and it is in version control. The secret belongs into a Secret, referred to with
 		var found []Violation
 		applies := false
 		for _, v := range values {
-			if p, ok := onCommandLine(sub, v.container, SettingILPSecret); ok {
+			if p, ok := v.container.onCommandLine(sub.Workload, SettingILPSecret); ok {
 				applies = true
 				found = append(found, Violation{Field: p, Detail: fmt.Sprintf("container %s sets ILP_SECRET on its command line", v.container.Name)})
 				continue
@@ -32,7 +32,11 @@ and it is in version control. The secret belongs into a Secret, referred to with
 				found = append(found, Violation{Field: v.at(sub.Workload), Detail: fmt.Sprintf("ILP_SECRET of container %s is a literal", v.container.Name)})
 			case FromConfigMap:
 				found = append(found, Violation{Field: v.at(sub.Workload), Detail: fmt.Sprintf("ILP_SECRET of container %s comes from ConfigMap %s", v.container.Name, set.Object)})
-			case FromSecret, FromElsewhere:
+			case FromElsewhere:
+				if v.value.Presence == Present {
+					found = append(found, Violation{Field: v.at(sub.Workload), Detail: fmt.Sprintf("ILP_SECRET of container %s is taken from %s of the pod, which is no secret", v.container.Name, set.field)})
+				}
+			case FromSecret:
 			}
 		}
 		switch {

@@ -10,7 +10,7 @@ import (
 // ilp-secret-not-default: the ILP secret equals no published default, however
 // it gets there.
 var checkILPSecretNotDefault = Check{
-	ID: "ilp-secret-not-default", Category: CategoryILP, Severity: Error,
+	ID: "ilp-secret-not-default", Category: CategoryILP, Severity: Error, PodLocal: true,
 	Title: "the ILP secret is no published default",
 	Fix:   "put a random one into a Secret and refer to that: " + makeILPSecret("NAMESPACE", "DFSP-ilp", SettingILPSecret),
 	Doc: `The ILP secrets of the SDK's source code, of Mojaloop's charts, of the Testing Toolkit and of examples
@@ -55,7 +55,13 @@ func defaultsInPod(sub *Subject, snap *Snapshot) Result {
 	applies := false
 	for i := range w.Containers {
 		c := &w.Containers[i]
-		for _, name := range [...]string{SettingILPSecret, "CONNECTOR_ILP_SECRET", "FSPIOP_ILP_SECRET"} {
+		for _, l := range c.line {
+			if what, bad := snap.publishedDefault(Value{Secret: l.secret, Tag: l.tag}); bad {
+				applies = true
+				found = append(found, Violation{Field: c.Path(w).Child(l.member).Index(l.index), Detail: fmt.Sprintf("%s on the command line of container %s is %s", l.name, c.Name, what)})
+			}
+		}
+		for _, name := range ilpSecretSettings {
 			v := snap.Value(w, c, name)
 			if v.Presence == Absent || (v.Presence == Unknown && v.Setting.from && !c.SDK) {
 				continue

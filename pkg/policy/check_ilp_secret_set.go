@@ -6,7 +6,7 @@ import (
 
 // ilp-secret-set: ILP_SECRET is set on every container of the SDK.
 var checkILPSecretSet = Check{
-	ID: "ilp-secret-set", Category: CategoryILP, Severity: Error, Injected: true,
+	ID: "ilp-secret-set", Category: CategoryILP, Severity: Error, Injected: true, PodLocal: true,
 	Title: "ILP_SECRET is set",
 	Fix:   "set ILP_SECRET from a Secret of the DFSP; to make one: " + makeILPSecret("NAMESPACE", "DFSP-ilp", SettingILPSecret),
 	Doc: `The payee's SDK derives the fulfilment of a transfer from ` + "`ILP_SECRET`" + `. Unset, it uses the default in

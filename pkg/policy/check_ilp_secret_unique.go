@@ -21,7 +21,7 @@ is random per run: the report never holds anything from which a secret could be 
 				return Violation{}, false
 			}
 			for _, o := range snap.whole().byILP[v.value.Tag] {
-				if o.dfsp == id.Text || o.workload.Ref == sub.Ref {
+				if o.dfsp == id.Text || o.workload.is(sub.Ref) {
 					continue
 				}
 				return Violation{

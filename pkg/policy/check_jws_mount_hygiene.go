@@ -46,7 +46,7 @@ func tidyMount(sub *Subject, k *keyAt) Result {
 		}
 		found = append(found, Violation{Field: at().Child(member), Detail: fmt.Sprintf("the mount of the signing key at %s uses %s: it never sees a new key", t.Mount.MountPath, member)})
 	}
-	if mode, unreadable := unreadableMode(sub.Pod, k); unreadable {
+	if mode, unreadable := unreadableMode(w, k); unreadable {
 		found = append(found, Violation{
 			Field:  w.PodPath.Child("spec", "volumes").Index(t.VolumeIndex),
 			Detail: fmt.Sprintf("volume %s has mode %04o and the process does not run as root: without fsGroup it cannot read the signing key", t.Mount.Name, mode),
@@ -76,11 +76,8 @@ func keyElsewhere(w *Workload, k *keyAt) []Violation {
 }
 
 // unreadableMode tells that a process cannot read a Secret volume.
-func unreadableMode(pod *corev1.PodTemplateSpec, k *keyAt) (int32, bool) {
-	if pod == nil {
-		return 0, false // only facts are known of a workload of the Snapshot
-	}
-	volume := &pod.Spec.Volumes[k.target.VolumeIndex].VolumeSource
+func unreadableMode(w *Workload, k *keyAt) (int32, bool) {
+	volume := &w.Volumes[k.target.VolumeIndex].VolumeSource
 	mode := corev1.SecretVolumeSourceDefaultMode
 	switch {
 	case volume.Secret != nil && volume.Secret.DefaultMode != nil:
@@ -95,12 +92,7 @@ func unreadableMode(pod *corev1.PodTemplateSpec, k *keyAt) (int32, bool) {
 	if mode&othersRead != 0 {
 		return mode, false
 	}
-	sc := pod.Spec.SecurityContext
-	if sc != nil && sc.FSGroup != nil {
-		return mode, false
-	}
-	_, own := containerSecurity(&pod.Spec, k.container)
-	return mode, nonRoot(sc, own)
+	return mode, !w.fsGroup && k.container.nonRoot
 }
 
 // itemMode returns the mode that the item of a file sets; nil when none does.

@@ -5,7 +5,7 @@ import "fmt"
 // jws-signing-enabled: JWS_SIGN is not switched off (default true in the SDK);
 // for the hub ENDPOINT_SECURITY.JWS.JWS_SIGN where its configuration is known.
 var checkJWSSigningEnabled = Check{
-	ID: "jws-signing-enabled", Category: CategoryJWS, Severity: Error,
+	ID: "jws-signing-enabled", Category: CategoryJWS, Severity: Error, PodLocal: true,
 	Title: "messages are signed",
 	Fix:   "set JWS_SIGN to \"true\" or remove it; for a hub service set ENDPOINT_SECURITY.JWS.JWS_SIGN to true in its default.json",
 	Doc: `Without signatures a message proves nothing about who sent it. The SDK signs unless ` + "`JWS_SIGN`" + ` says

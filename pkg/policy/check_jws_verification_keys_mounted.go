@@ -71,6 +71,11 @@ func mountedPeers(w *Workload, c *Container, dir Value, snap *Snapshot) Result {
 	}
 	var found []Violation
 	if len(peers.absent) > 0 {
+		for i := range t.Origins {
+			if o := &t.Origins[i]; o.Source != FromElsewhere {
+				snap.lookedUp(o.Source.fact(w.Ref.Namespace, o.Object))
+			}
+		}
 		v := Violation{At: peers.holder, Detail: fmt.Sprintf("%s has no key for %s, whose messages will be refused (FSPIOP error 3105)", quotedPath(t.Path), strings.Join(peers.absent, ", "))}
 		if peers.holder == nil {
 			v.Field = t.MountPath(c.Path(w))
@@ -126,21 +131,17 @@ type peerFiles struct {
 // verification directory.
 func (s *Snapshot) missingPeers(w *Workload, c *Container, t *Target) (p peerFiles, missing Fact) {
 	self := s.DFSP(w).Text
-	src, whole := wholeSource(&w.Volumes[t.VolumeIndex].VolumeSource)
-	if whole && t.unresolved == "" && t.inVolume() == "" && !c.hasNested(t.Path) {
-		// The usual case, and the same for every SDK: one object as a whole.
-		data, presence := s.data(src.source, w.Ref.Namespace, src.object)
-		switch presence {
-		case Unknown:
-			return p, src.source.fact(w.Ref.Namespace, src.object)
-		case Present:
-			p.holder, p.absent = &data.Ref, s.withoutKey(data)
-			if slices.Contains(p.absent, self) {
-				p.absent = slices.DeleteFunc(slices.Clone(p.absent), func(fsp string) bool { return fsp == self })
-			}
-			return p, Fact{}
-		case Absent:
+	// The usual case, and the same for every SDK: one object as a whole.
+	switch data, presence, fact := s.wholeObject(w, c, t); presence {
+	case Unknown:
+		return p, fact
+	case Present:
+		p.holder, p.absent = &data.Ref, s.withoutKey(data)
+		if slices.Contains(p.absent, self) {
+			p.absent = slices.DeleteFunc(slices.Clone(p.absent), func(fsp string) bool { return fsp == self })
 		}
+		return p, Fact{}
+	case Absent:
 	}
 	files, _, presence, missing := s.Files(w, c, t.Path)
 	if presence == Unknown {

@@ -20,7 +20,7 @@ mesh is plain text unless a DestinationRule says ` + "`ISTIO_MUTUAL`" + `, and a
 them. The check reads ` + "`mesh`" + ` in ConfigMap ` + "`istio`" + ` of the mesh root namespace and the
 DestinationRules of the Services in front of each workload.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
-		if sub.Workload == nil || !sub.Workload.Role.Mojaloop() || snap.profile.Mesh == "none" {
+		if sub.Workload == nil || !sub.Workload.Role.Mojaloop() || snap.noMesh() {
 			return notApplicable
 		}
 		cfg := snap.mesh.config

@@ -21,7 +21,7 @@ the rule, of each port and of each subset, for hosts inside the mesh: short name
 wildcards below ` + "`svc.<cluster domain>`" + `.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
 		rule, ok := sub.Object.(*istionetworkingv1.DestinationRule)
-		if !ok || snap.profile.Mesh == "none" {
+		if !ok || snap.noMesh() {
 			return notApplicable
 		}
 		found := clientTLS(rule)

@@ -27,7 +27,7 @@ VirtualService binds to a Mojaloop service. Portals that are public by design ar
 ` + "`publicGateways`" + ` of the Profile.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
 		g, ok := sub.Object.(*istionetworkingv1.Gateway)
-		if !ok || snap.profile.Mesh == "none" {
+		if !ok || snap.noMesh() {
 			return notApplicable
 		}
 		if slices.Contains(snap.profile.PublicGateways, v1alpha1.GatewayRef{Namespace: sub.Ref.Namespace, Name: sub.Ref.Name}) {

@@ -3,7 +3,7 @@ package policy
 // mtls-in-mesh: the pod will have a sidecar or be enrolled in ambient. Labels
 // of pod and namespace, the old annotation, and the host network decide.
 var checkMTLSInMesh = Check{
-	ID: "mtls-in-mesh", Category: CategoryMTLS, Severity: Error, Injected: true,
+	ID: "mtls-in-mesh", Category: CategoryMTLS, Severity: Error, Injected: true, PodLocal: true,
 	Title: "the pod takes part in the mesh",
 	Fix:   "add the label `sidecar.istio.io/inject: \"true\"` to the pod (ambient: `istio.io/dataplane-mode: ambient`), and take out what keeps it off the mesh",
 	Doc: `A pod outside the mesh has no certificate: it can neither be called under STRICT mutual TLS nor

@@ -20,7 +20,7 @@ var checkMTLSMinVersion = Check{
 is somebody else's: at least 1.2, which is also Istio's default there. A DestinationRule has no such
 field: the API server refuses it, older clients drop it silently (check ` + "`istio-known-fields`" + `).`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
-		if snap.profile.Mesh == "none" {
+		if snap.noMesh() {
 			return notApplicable
 		}
 		switch o := sub.Object.(type) {

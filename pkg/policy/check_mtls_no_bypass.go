@@ -17,7 +17,7 @@ import (
 // Accepted: an absent annotation, "*", and outbound exclusions of the Profile's
 // datastore ports.
 var checkMTLSNoBypass = Check{
-	ID: "mtls-no-bypass", Category: CategoryMTLS, Severity: Error,
+	ID: "mtls-no-bypass", Category: CategoryMTLS, Severity: Error, PodLocal: true,
 	Title: "no traffic goes around the mesh proxy",
 	Fix:   "remove the annotation or setting; datastore ports belong into the Profile (spec.datastorePorts)",
 	Doc: `A pod can be in the mesh and still speak plain text: annotations exclude ports and address ranges
@@ -37,7 +37,7 @@ before the mesh does.`,
 		if f, ok := sub.Object.(*istionetworkingv1alpha3.EnvoyFilter); ok {
 			return envoyFilterBypass(sub, f, snap)
 		}
-		if sub.Pod == nil || !sub.Workload.Role.Mojaloop() || snap.profile.Mesh == "none" {
+		if sub.Pod == nil || !sub.Workload.Role.Mojaloop() || snap.noMesh() {
 			return notApplicable
 		}
 		found := annotationBypass(sub, snap)
@@ -269,17 +269,16 @@ func isNetworkCapability(c corev1.Capability) bool {
 	return name == "NET_ADMIN" || name == "ALL" || name == "SYS_ADMIN"
 }
 
+// Istio's own containers: what they are called and what they run.
+var (
+	istioContainers = []string{proxyContainer, "istio-init", "istio-validation", "enable-core-dump"}
+	istioImages     = []string{"auto", "proxyv2", "proxyv2-distroless", "proxyv2-rhel8", "proxyv2-rhel9", "istio-proxyv2-rhel8", "istio-proxyv2-rhel9"}
+)
+
 // isIstioContainer tells Istio's own containers from those that borrow their
 // names.
 func isIstioContainer(name, image string) bool {
-	switch name {
-	case proxyContainer, "istio-init", "istio-validation", "enable-core-dump":
-		switch repositoryName(image) {
-		case "auto", "proxyv2", "proxyv2-distroless", "proxyv2-rhel8", "proxyv2-rhel9", "istio-proxyv2-rhel8", "istio-proxyv2-rhel9":
-			return true
-		}
-	}
-	return false
+	return slices.Contains(istioContainers, name) && slices.Contains(istioImages, repositoryName(image))
 }
 
 func containerSecurity(spec *corev1.PodSpec, c *Container) (image string, sc *corev1.SecurityContext) {
@@ -309,7 +308,7 @@ func envoyFilterBypass(sub *Subject, f *istionetworkingv1alpha3.EnvoyFilter, sna
 		mode, presence := snap.Mode(sub.Ref.Namespace)
 		protected = presence != Present || mode != ModeNone || sub.Ref.Namespace == snap.mesh.root
 	}
-	if !protected || snap.profile.Mesh == "none" {
+	if !protected || snap.noMesh() {
 		return notApplicable
 	}
 	var found []Violation

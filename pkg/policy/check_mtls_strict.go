@@ -41,6 +41,9 @@ send plain text and would be cut off (check ` + "`mtls-auto`" + `).`,
 			return unknown(Fact{Kind: FactMesh})
 		}
 		m := snap.effectiveMTLS(sub.Ref.Namespace, sub.Workload.Labels)
+		if m.missing != (Fact{}) {
+			return unknown(m.missing)
+		}
 		var found []Violation
 		if m.mode != mtlsStrict {
 			v := Violation{Detail: "no PeerAuthentication sets a mode, so Istio accepts plain text (PERMISSIVE); want STRICT"}
@@ -66,7 +69,7 @@ send plain text and would be cut off (check ` + "`mtls-auto`" + `).`,
 // that are known are judged themselves, with what really applies to them.
 func strictPolicy(sub *Subject, p *securityv1.PeerAuthentication, snap *Snapshot) Result {
 	match := p.Spec.Selector.GetMatchLabels()
-	if snap.profile.Mesh == "none" || snap.selectsMojaloop(sub.Ref.Namespace, match) {
+	if snap.noMesh() || snap.selectsMojaloop(sub.Ref.Namespace, match) {
 		return notApplicable
 	}
 	if len(match) > 0 && !mojaloopByLabels(match, snap) {

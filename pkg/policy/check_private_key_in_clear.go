@@ -14,7 +14,7 @@ import (
 // private-key-in-clear: no private key in a ConfigMap, env value, argument or
 // annotation, JSON-escaped and base64 forms included.
 var checkPrivateKeyInClear = Check{
-	ID: "private-key-in-clear", Category: CategoryKeys, Severity: Error,
+	ID: "private-key-in-clear", Category: CategoryKeys, Severity: Error, PodLocal: true,
 	Title: "private keys are in Secrets only",
 	Fix:   "move the key into a Secret and mount it; the key itself has been seen, so replace it",
 	Doc: `ConfigMaps, environment values, arguments and annotations are readable to many more people and

@@ -1,6 +1,10 @@
 package policy
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/mojasec/mojasec/pkg/api/v1alpha1"
+)
 
 // sdk-mutual-tls: an SDK outside a mesh sets INBOUND_MUTUAL_TLS_ENABLED and
 // OUTBOUND_MUTUAL_TLS_ENABLED to true (default false).
@@ -41,8 +45,12 @@ func ownTLS(w *Workload, c *Container, name string, e enrolment, snap *Snapshot)
 	case e.state == meshUnknown:
 		return unknown(e.missing)
 	}
+	why := "the pod is outside the mesh"
+	if e.state == meshNone && snap.profile.Mesh != v1alpha1.MeshNone {
+		why = "the cluster has no mesh (it does not have Istio's API)"
+	}
 	return failed(Violation{
 		Field:  settingPath(w, c, v, name),
-		Detail: fmt.Sprintf("%s is %s and the pod is outside the mesh; want true", name, shown(v, "not set (false)")),
+		Detail: fmt.Sprintf("%s is %s and %s; want true", name, shown(v, "not set (false)"), why),
 	})
 }

@@ -30,7 +30,7 @@ the SDKs and other Mojaloop workloads of the namespace.`,
 			return passed()
 		}
 		for _, o := range snap.indexOf(sh).accounts[w.ServiceAccount] {
-			if o.workload.Ref == w.Ref || (o.dfsp == self.Text && o.workload.Role != RoleHub) {
+			if o.workload.is(w.Ref) || (o.dfsp == self.Text && o.workload.Role != RoleHub) {
 				continue
 			}
 			other := o.workload

@@ -1,12 +1,12 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/mojasec/mojasec/pkg/api/v1alpha1"
@@ -20,7 +20,8 @@ var checkWaiverValid = Check{
 	Fix:   "delete the Waiver, or correct it and have it approved again",
 	Doc: `A Waiver is an exception with an owner, a reason and an end. One that has expired does nothing, one
 that names a check or an object that does not exist does not do what its owner believes, and one
-without a match would waive everywhere (and is refused). Waivers among the files that are judged are
+without a match would waive everywhere (and is refused). Labels count only together with namespaces or
+names, because anybody can put a label on a pod. Waivers among the files that are judged are
 checked, not applied: those that count are given with ` + "`--waivers`" + `.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
 		w, ok := sub.Object.(*v1alpha1.Waiver)
@@ -50,11 +51,15 @@ checked, not applied: those that count are given with ` + "`--waivers`" + `.`,
 			}
 		}
 		m := w.Spec.Match
-		if len(m.Namespaces)+len(m.Kinds)+len(m.Names) == 0 && m.Labels == nil {
+		_, err := newWaiver(w)
+		switch {
+		case isEverything(&m):
 			add(spec.Child("match"), "match is empty: it would waive the checks everywhere")
-		} else if _, err := metav1.LabelSelectorAsSelector(m.Labels); err != nil {
-			add(spec.Child("match", "labels"), "labels: %s", err)
-		} else if !snap.incomplete(FactNamespace) && !snap.matchesAny(w) {
+		case errors.Is(err, errLabelsAlone):
+			add(spec.Child("match", "labels"), "%s; give the namespaces too", errLabelsAlone)
+		case errors.Is(err, errSelector):
+			add(spec.Child("match", "labels"), "%s", err)
+		case err == nil && !snap.incomplete(FactNamespace) && !snap.matchesAny(w):
 			add(spec.Child("match"), "matches no object that is here")
 		}
 		return failedOrPassed(found)
@@ -69,7 +74,7 @@ func (s *Snapshot) matchesAny(o *v1alpha1.Waiver) bool {
 	}
 	for _, sh := range s.shardsInOrder() {
 		for _, o := range sh.workloads {
-			if w.covers(&Subject{Ref: o.Ref, Workload: o}) {
+			if w.covers(&Subject{Ref: o.Ref, Workload: o.Workload}) {
 				return true
 			}
 		}

@@ -49,13 +49,18 @@ func newFinding(pair Pair, check *Check, sub *Subject, v Violation, snap *Snapsh
 	if slices.Contains(sub.Injectable, check.ID) {
 		f.Fix = "label the namespace " + LabelMode + ": enforce and mojasec injects it, or: " + f.Fix
 	}
-	f.WaivedBy, f.Waived = snap.waivedBy(check.ID, sub)
+	if check.ID != checkQuarantineHeld.ID { // what a quarantine holds only its release lets go
+		f.WaivedBy, f.Waived = snap.waivedBy(check.ID, sub)
+	}
 	f.Action, f.AssumesEnforce = snap.action(check.ID, sub, f.Severity)
 	return f
 }
 
 // action is what admission does with a finding of a severity.
 func (s *Snapshot) action(id ID, sub *Subject, severity Severity) (action Action, assumed bool) {
+	if id == checkQuarantineHeld.ID {
+		return ActionDeny, false // a quarantine stands in every mode
+	}
 	mode, presence := s.modeOf(sub)
 	if presence != Present {
 		mode, assumed = ModeEnforce, true

@@ -23,11 +23,26 @@ type part struct {
 // brings; $$(NAME) is a literal $(NAME), and a reference to an unknown name
 // stays as it is.
 type expander struct {
-	env   []corev1.EnvVar
-	from  bool // the container has envFrom
-	known map[string][]part
-	next  int // of env, to be added to known
-	spent int
+	env  []corev1.EnvVar
+	from bool // the container has envFrom
+	// annotations of the pod, which a variable can be taken from.
+	annotations map[string]string
+	known       map[string][]part
+	next        int // of env, to be added to known
+	spent       int
+}
+
+// annotation returns the text of a variable that is an annotation of the pod.
+func (x *expander) annotation(e *corev1.EnvVar) (string, bool) {
+	if e.ValueFrom == nil || e.ValueFrom.FieldRef == nil {
+		return "", false
+	}
+	key, ok := strings.CutPrefix(e.ValueFrom.FieldRef.FieldPath, "metadata.annotations['")
+	if !ok {
+		return "", false
+	}
+	text, ok := x.annotations[strings.TrimSuffix(key, "']")]
+	return text, ok
 }
 
 // value expands the literal value of env[i]. ok is false when it is too long to
@@ -38,6 +53,10 @@ func (x *expander) value(i int) (parts []part, ok bool) {
 	}
 	for ; x.next < i; x.next++ {
 		e := &x.env[x.next]
+		if text, ok := x.annotation(e); ok {
+			x.known[e.Name] = []part{{text: text}}
+			continue
+		}
 		if e.ValueFrom != nil {
 			set := newSetting(x, x.next, nil)
 			x.known[e.Name] = []part{{ref: &set}}

@@ -32,9 +32,11 @@ func (s *Snapshot) Files(w *Workload, c *Container, dir string) (files []File, t
 		return nil, target, Unknown, Fact{Kind: FactSetting, Namespace: w.Ref.Namespace, Name: target.unresolved}
 	}
 	prefix := target.inVolume()
+	// The keys of one object differ; paths and several sources may repeat.
+	_, whole := wholeSource(&w.Volumes[target.VolumeIndex].VolumeSource)
 	add := func(f File, p string) {
 		name, ok := below(p, prefix)
-		if ok && !slices.ContainsFunc(files, func(o File) bool { return o.Name == name }) {
+		if ok && (whole || !slices.ContainsFunc(files, func(o File) bool { return o.Name == name })) {
 			f.Name = name
 			files = append(files, f)
 		}
@@ -62,6 +64,21 @@ func (s *Snapshot) Files(w *Workload, c *Container, dir string) (files []File, t
 		}
 	}
 	return s.withNested(w, c, files, target.Path), target, Present, Fact{}
+}
+
+// wholeObject returns the one Secret or ConfigMap that a directory is, where
+// nothing is mounted below it. The Presence is Absent, without a fact, where the
+// directory is something else.
+func (s *Snapshot) wholeObject(w *Workload, c *Container, t *Target) (*Data, Presence, Fact) {
+	if t.VolumeIndex < 0 || t.unresolved != "" || t.inVolume() != "" || c.hasNested(t.Path) {
+		return nil, Absent, Fact{}
+	}
+	src, whole := wholeSource(&w.Volumes[t.VolumeIndex].VolumeSource)
+	if !whole {
+		return nil, Absent, Fact{}
+	}
+	d, presence := s.data(src.source, w.Ref.Namespace, src.object)
+	return d, presence, src.source.fact(w.Ref.Namespace, src.object)
 }
 
 // withNested puts the mounts directly in dir over the files of the directory.

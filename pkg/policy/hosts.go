@@ -76,7 +76,7 @@ func (s *Snapshot) isInMesh(h host) (bool, Presence) {
 			continue
 		}
 		for _, w := range sh.workloads {
-			if w.Role.Mojaloop() && s.enrolment(w).state != meshNone && s.serves(sh, w, h.name) {
+			if w.Role.Mojaloop() && s.enrolment(w.Workload).state != meshNone && s.serves(sh, w.Workload, h.name) {
 				return true, Present
 			}
 			served = served || w.Role == RoleDatastore && w.goesBy(h.name)

@@ -35,6 +35,8 @@ type index struct {
 	// holders are the objects that hold the keys of peers, and in which
 	// entries.
 	holders map[Ref]map[string]bool
+	// listed are the objects of which all entries are in held.
+	listed map[Ref]bool
 	// unknownSigners and unknownSecrets are facts without which nobody can
 	// say that a key or an ILP secret is not used twice; unknownHolders those
 	// without which nobody knows what all peers hold.
@@ -47,6 +49,7 @@ func newIndex() *index {
 	return &index{
 		signers: map[string][]signer{}, sdks: map[string][]owner{}, accounts: map[string][]owner{}, byKey: map[crypto.Fingerprint][]signer{},
 		byILP: map[crypto.Tag][]owner{}, held: map[string][]heldKey{}, heldKeys: map[crypto.Fingerprint][]string{}, holders: map[Ref]map[string]bool{},
+		listed: map[Ref]bool{},
 	}
 }
 
@@ -72,13 +75,29 @@ type heldKey struct {
 
 // indexOf returns the index of a namespace.
 func (s *Snapshot) indexOf(sh *shard) *index {
-	sh.index.once.Do(func() { sh.index.value = s.buildIndex(sh) })
+	sh.index.once.Do(func() { sh.index.value = s.quiet().buildIndex(sh) })
 	return sh.index.value
 }
 
+// quiet returns the same knowledge, about which nobody hears: what is in an
+// index is nobody's verdict.
+func (s *Snapshot) quiet() *Snapshot {
+	if s.note == nil {
+		return s
+	}
+	out := *s
+	out.note = nil
+	return &out
+}
+
+// Prepare computes what reviews would otherwise compute when they first ask for
+// it. Whoever shares a Snapshot between reviews calls it before.
+func (s *Snapshot) Prepare() { s.whole() }
+
 func (s *Snapshot) buildIndex(sh *shard) *index {
 	ix := newIndex()
-	for _, w := range sh.workloads {
+	for _, m := range sh.workloads {
+		w := m.Workload
 		if !w.Role.Mojaloop() {
 			continue
 		}
@@ -141,6 +160,14 @@ func (ix *index) addHeld(s *Snapshot, w *Workload) {
 	for _, v := range s.verifiers(w) {
 		if v.dir.Presence == Unknown {
 			continue
+		}
+		t := w.Resolve(v.container, directory(v.dir))
+		if d, presence, _ := s.wholeObject(w, v.container, &t); presence == Present {
+			// The usual case: many verifiers mount one object. Once is enough.
+			if ix.listed[d.Ref] {
+				continue
+			}
+			ix.listed[d.Ref] = true
 		}
 		files, _, presence, missing := s.Files(w, v.container, directory(v.dir))
 		if presence == Unknown {

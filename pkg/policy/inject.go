@@ -58,6 +58,7 @@ func (Injector) inject(pod *corev1.PodTemplateSpec, w *Workload, snap *Snapshot)
 	if w.Role.Mojaloop() {
 		in.mesh()
 	}
+	in.marker()
 	if in.pod == nil {
 		return pod, nil
 	}
@@ -184,23 +185,23 @@ func (in *injection) mesh() {
 		}
 	}
 	if e.mesh == meshAmbient {
-		in.label(labelDataplaneMode, "ambient")
+		in.label(checkMTLSInMesh.ID, labelDataplaneMode, "ambient")
 		return
 	}
-	in.label(labelInject, "true")
+	in.label(checkMTLSInMesh.ID, labelInject, "true")
 	if rev := in.snap.profile.Revision; rev != "" && in.w.Mesh.Revision == "" {
-		in.label(labelRevision, rev)
+		in.label(checkMTLSInMesh.ID, labelRevision, rev)
 	}
 }
 
-func (in *injection) label(key, value string) {
+func (in *injection) label(check ID, key, value string) {
 	pod := in.target()
 	if pod.Labels == nil {
 		pod.Labels = map[string]string{}
 	}
 	pod.Labels[key] = value
 	in.changes = append(in.changes, Change{
-		Check: "mtls-in-mesh", Path: in.w.PodPath.Child("metadata", "labels"), Key: key, Value: value,
+		Check: check, Path: in.w.PodPath.Child("metadata", "labels"), Key: key, Value: value,
 		Text: fmt.Sprintf("label %s: %q", key, value),
 	})
 }

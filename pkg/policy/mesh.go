@@ -19,6 +19,8 @@ const (
 	labelRevision      = "istio.io/rev"
 	labelInjection     = "istio-injection"
 
+	annotationRedirected = "ambient.istio.io/redirection"
+
 	proxyContainer = "istio-proxy"
 
 	meshSidecar = v1alpha1.MeshSidecar
@@ -59,17 +61,10 @@ type meshFacts struct {
 
 func (s *Snapshot) newMeshFacts() meshFacts {
 	m := meshFacts{known: !s.incomplete(FactMesh), root: s.profile.MeshRootNamespace}
-	for _, sh := range s.shardsInOrder() {
-		if sh.namespace != nil || sh.hasIstio() {
-			m.known = true
-			break
-		}
+	for i := 0; i < len(s.order) && !m.known; i++ {
+		m.known = s.order[i].namespace != nil || s.order[i].hasIstio()
 	}
-	name := "istio"
-	if rev := s.profile.Revision; rev != "" && rev != "default" {
-		name += "-" + rev // each revision reads its own
-	}
-	d, presence := s.ConfigMap(m.root, name)
+	d, presence := s.quiet().ConfigMap(m.root, s.meshConfigName())
 	switch {
 	case presence != Present || d.Mesh == nil:
 	case d.Mesh.Bad:
@@ -83,6 +78,27 @@ func (s *Snapshot) newMeshFacts() meshFacts {
 	}
 	return m
 }
+
+// meshConfigName is the ConfigMap of the mesh config: each revision reads its
+// own.
+func (s *Snapshot) meshConfigName() string {
+	if rev := s.profile.Revision; rev != "" && rev != "default" {
+		return "istio-" + rev
+	}
+	return "istio"
+}
+
+// meshKind is the mesh of the Profile: none where it leaves that open and the
+// cluster does not have Istio's API.
+func (s *Snapshot) meshKind() v1alpha1.Mesh {
+	if s.opts.NoMesh && s.profile.Mesh == v1alpha1.MeshAuto {
+		return v1alpha1.MeshNone
+	}
+	return s.profile.Mesh
+}
+
+// noMesh tells that rules about a mesh do not apply.
+func (s *Snapshot) noMesh() bool { return s.meshKind() == v1alpha1.MeshNone }
 
 func (sh *shard) hasIstio() bool {
 	return len(sh.peerAuthentications)+len(sh.authorizationPolicies)+len(sh.destinationRules)+
@@ -104,6 +120,8 @@ type mtls struct {
 	from *securityv1.PeerAuthentication // nil: nothing sets it, so Istio's default
 	// ports that differ from mode, by port.
 	ports []portMTLS
+	// missing is a policy that may exist and cannot be read.
+	missing Fact
 }
 
 type portMTLS struct {
@@ -118,12 +136,17 @@ type portMTLS struct {
 // the oldest counts, of equally old ones the weakest; with none at all the mode is PERMISSIVE.
 func (s *Snapshot) effectiveMTLS(ns string, labels map[string]string) mtls {
 	out := mtls{mode: mtlsPermissive}
-	out.inherit(s.oldestPolicy(s.mesh.root, nil))
+	levels := [2]*securityv1.PeerAuthentication{s.oldestPolicy(s.mesh.root, nil)}
+	out.inherit(levels[0])
 	if ns != s.mesh.root { // which has no level of its own between
-		out.inherit(s.oldestPolicy(ns, nil))
+		levels[1] = s.oldestPolicy(ns, nil)
+		out.inherit(levels[1])
 	}
 	workload := s.oldestPolicy(ns, labels)
 	out.inherit(workload)
+	if out.mode != mtlsStrict {
+		out.missing = s.noPolicy(ns, levels)
+	}
 	if workload == nil {
 		return out
 	}
@@ -137,6 +160,22 @@ func (s *Snapshot) effectiveMTLS(ns string, labels map[string]string) mtls {
 	}
 	slices.SortFunc(out.ports, func(a, b portMTLS) int { return cmp.Compare(a.port, b.port) })
 	return out
+}
+
+// noPolicy looks up what could have set another mode: the policies of the mesh
+// and of a namespace where there are none, and the config that says where those
+// of the mesh are. It returns the first that cannot be read.
+func (s *Snapshot) noPolicy(ns string, levels [2]*securityv1.PeerAuthentication) (missing Fact) {
+	for i, at := range [...]string{s.mesh.root, ns} {
+		fact := Fact{Kind: FactPeerAuthentication, Namespace: at}
+		if levels[i] == nil && s.absence(fact) == Unknown && missing == (Fact{}) {
+			missing = fact
+		}
+	}
+	if s.mesh.config == nil && !s.mesh.bad {
+		s.absence(Fact{Kind: FactConfigMap, Namespace: s.mesh.root, Name: s.meshConfigName()})
+	}
+	return missing
 }
 
 func (m *mtls) inherit(p *securityv1.PeerAuthentication) {
@@ -190,7 +229,7 @@ const (
 	meshUnknown meshState = iota
 	meshIn
 	meshOut
-	meshNone // the Profile says there is no mesh
+	meshNone // the Profile or the cluster says there is no mesh
 )
 
 // enrolment is whether a pod will be in the mesh, how, and if not why.
@@ -219,7 +258,7 @@ func (e *enrolment) field(w *Workload) *field.Path {
 
 // enrolment decides how a pod takes part in the mesh.
 func (s *Snapshot) enrolment(w *Workload) enrolment {
-	e := enrolment{mesh: s.profile.Mesh}
+	e := enrolment{mesh: s.meshKind()}
 	if e.mesh == v1alpha1.MeshNone {
 		e.state = meshNone
 		return e
@@ -308,7 +347,7 @@ func (s *Snapshot) sidecarEnrolment(w *Workload, e enrolment, labels map[string]
 		e.state = meshIn
 	case rev != "" && s.profile.Revision == "":
 		e.state, e.missing = meshUnknown, Fact{Kind: FactMesh, Name: "revision " + rev}
-	case rev == "" && labelled && w.Mesh.Inject == "true":
+	case rev == "" && w.Labels[labelInject] == "true":
 		e.state = meshIn
 	case presence == Unknown && !s.mesh.known:
 		e.state, e.missing = meshUnknown, Fact{Kind: FactMesh}

@@ -258,6 +258,7 @@ func (s *Snapshot) Entry(ns string, origins []Origin) (entry *Entry, origin *Ori
 			if e, ok := data.Entry(o.Key); ok {
 				return e, o, Present, Fact{}
 			}
+			s.lookedUp(o.Source.fact(ns, o.Object))
 		case Absent:
 		}
 	}

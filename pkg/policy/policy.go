@@ -100,6 +100,9 @@ type Check struct {
 	// Injected tells that the Injector repairs what this check asks for,
 	// where that is absent.
 	Injected bool
+	// PodLocal tells that a pod by itself can show that it breaks this check,
+	// so that a rule of the API server can refuse it.
+	PodLocal bool
 	// Run judges one subject. It must be pure: same arguments, same result,
 	// and neither argument is changed.
 	Run func(*Subject, *Snapshot) Result
@@ -154,6 +157,8 @@ const (
 	FactConfigMap FactKind = "ConfigMap"
 	FactNamespace FactKind = "Namespace" // labels of the namespace
 	FactService   FactKind = "Service"
+	// FactPeerAuthentication are all of a namespace; it has no name.
+	FactPeerAuthentication FactKind = "PeerAuthentication"
 
 	FactMesh          FactKind = "mesh"           // Istio objects at all
 	FactMeshConfig    FactKind = "mesh config"    // ConfigMap istio, key mesh

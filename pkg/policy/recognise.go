@@ -35,6 +35,7 @@ const (
 	labelInstance  = "app.kubernetes.io/instance"
 	labelChart     = "helm.sh/chart"
 	labelComponent = "component"
+	annotationHook = "helm.sh/hook"
 
 	componentSDK = "sdk-scheme-adapter"
 )
@@ -119,27 +120,24 @@ type recogniser struct {
 	rules []v1alpha1.RecognitionRule
 }
 
-func (r *recogniser) recognise(w *Workload, meta *metav1.ObjectMeta, pod *corev1.PodTemplateSpec) {
+// recognise decides what a workload is by the facts that it keeps.
+func (r *recogniser) recognise(w *Workload) {
 	w.Role = RoleOther
-	w.Job = isJob(w.Ref.Kind, meta, pod.Spec.RestartPolicy)
 	for i := range w.Containers {
-		c := &w.Containers[i]
-		if c.Name == proxyContainer {
-			continue
+		if c := &w.Containers[i]; c.Name != proxyContainer {
+			r.container(w, c)
 		}
-		image, args := containerImage(&pod.Spec, c)
-		r.container(w, c, image, args)
 	}
 	if w.Role != RoleSDK {
-		r.byLabels(w, pod.Labels)
+		r.byLabels(w, w.Labels)
 	}
 	if w.Role == RoleHub {
-		r.refineHub(w, pod.Labels)
+		r.refineHub(w, w.Labels)
 	}
-	w.LabelDFSP, w.LabelKey = r.dfspOfLabels(pod.Labels)
+	w.LabelDFSP, w.LabelKey = r.dfspOfLabels(w.Labels)
 }
 
-// containerImage returns the image repository and the command line of c.
+// containerImage returns the image and the command line of c.
 func containerImage(spec *corev1.PodSpec, c *Container) (image string, args [2][]string) {
 	switch c.Kind {
 	case MainContainer:
@@ -155,18 +153,30 @@ func containerImage(spec *corev1.PodSpec, c *Container) (image string, args [2][
 	return "", args
 }
 
+// again returns a workload as other rules recognise it.
+func (r *recogniser) again(w *Workload) *Workload {
+	out := *w
+	out.Component, out.Signs, out.handler = "", false, false
+	out.Containers = slices.Clone(w.Containers)
+	for i := range out.Containers {
+		out.Containers[i].SDK, out.Containers[i].component = false, ""
+	}
+	r.recognise(&out)
+	return &out
+}
+
 // container decides what one container is, and with it perhaps the pod.
-func (r *recogniser) container(w *Workload, c *Container, image string, args [2][]string) {
-	name := repositoryName(image)
+func (r *recogniser) container(w *Workload, c *Container) {
+	name := repositoryName(c.image)
 	known, ok := lookupComponent(name)
 	if ok {
 		c.component = name
 	}
-	if role, byRule := r.byImage(image); byRule {
+	if role, byRule := r.byImage(c.image); byRule {
 		known, ok = component{role, role == RoleSDK}, true
 	}
 	switch {
-	case ok && known.role == RoleSDK && !isEventHandler(args):
+	case ok && known.role == RoleSDK && !c.handler:
 		c.SDK = true
 	case sets(c, SettingSigningKeyPath), sets(c, SettingVerificationDir):
 		// Only the SDK reads these names: the hub's have a prefix.
@@ -179,11 +189,14 @@ func (r *recogniser) container(w *Workload, c *Container, image string, args [2]
 		return
 	}
 	// An init container that waits for a database does not make the pod one.
-	if ok && c.Kind == MainContainer && rank(known.role) > rank(w.Role) {
+	if !ok || c.Kind != MainContainer {
+		return
+	}
+	if known.role == RoleSDK { // an event handler
+		known, w.handler = component{RoleBackend, false}, true
+	}
+	if rank(known.role) > rank(w.Role) {
 		w.Role, w.Component, w.Signs = known.role, name, known.signs
-		if known.role == RoleSDK { // an event handler
-			w.Role, w.Signs, w.handler = RoleBackend, false, true
-		}
 	}
 }
 
@@ -200,8 +213,11 @@ func sets(c *Container, name string) bool {
 // isEventHandler tells the SDK's bulk event handlers from its API service:
 // same image, other start script, and they sign nothing. The whole command line
 // must be that of the chart: a shell could start anything beside it.
-func isEventHandler(args [2][]string) bool {
-	line := slices.Concat(args[0], args[1])
+func isEventHandler(command, args []string) bool {
+	if n := len(command) + len(args); n < 2 || n > 3 {
+		return false
+	}
+	line := slices.Concat(command, args)
 	if len(line) == 3 && line[1] == "run" {
 		line = []string{line[0], line[2]}
 	}
@@ -224,17 +240,20 @@ func lookupComponent(name string) (component, bool) {
 // repositoryName is the last element of an image name, without registry, tag
 // and digest.
 func repositoryName(image string) string {
+	image = repository(image)
+	return image[strings.LastIndexByte(image, '/')+1:]
+}
+
+// repository is the name of an image without tag and digest.
+func repository(image string) string {
 	image, _, _ = strings.Cut(image, "@")
-	image = image[strings.LastIndexByte(image, '/')+1:]
-	image, _, _ = strings.Cut(image, ":")
+	if i := strings.LastIndexByte(image, ':'); i > strings.LastIndexByte(image, '/') {
+		image = image[:i]
+	}
 	return image
 }
 
-func (r *recogniser) byImage(image string) (Role, bool) {
-	repository, _, _ := strings.Cut(image, "@")
-	if i := strings.LastIndexByte(repository, ':'); i > strings.LastIndexByte(repository, '/') {
-		repository = repository[:i]
-	}
+func (r *recogniser) byImage(repository string) (Role, bool) {
 	for _, rule := range r.rules {
 		for _, want := range rule.Images {
 			if repository == want || strings.HasSuffix(repository, "/"+want) {
@@ -379,6 +398,6 @@ func isJob(kind string, meta *metav1.ObjectMeta, restart corev1.RestartPolicy) b
 	if kind == "Job" || kind == "CronJob" {
 		return true
 	}
-	_, hook := meta.Annotations["helm.sh/hook"]
+	_, hook := meta.Annotations[annotationHook]
 	return hook && kind == "Pod" && restart != corev1.RestartPolicyAlways && restart != ""
 }

@@ -103,6 +103,10 @@ func kindOfType(obj runtime.Object) (apiVersion, kind string) {
 		return v1alpha1.GroupVersion.String(), "Profile"
 	case *v1alpha1.Waiver:
 		return v1alpha1.GroupVersion.String(), "Waiver"
+	case *v1alpha1.Quarantine:
+		return v1alpha1.GroupVersion.String(), "Quarantine"
+	case *v1alpha1.Rotation:
+		return v1alpha1.GroupVersion.String(), "Rotation"
 	}
 	return "", ""
 }

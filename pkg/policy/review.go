@@ -63,21 +63,32 @@ func (sub *Subject) setPod(m maker, s *Snapshot) {
 // signing key of a DFSP, or gets the SDK's settings from elsewhere, is an SDK,
 // whatever its image is called.
 func (s *Snapshot) workload(ref Ref, m maker) *Workload {
-	w := newWorkload(ref, m.meta, m.pod, m.path, &s.profile.recogniser, s.hasher)
+	return s.unmasked(newWorkload(ref, m.meta, m.pod, m.path, &s.profile.recogniser, s.hasher))
+}
+
+// unmasked returns the workload that w is by what it mounts and reads: w, or a
+// copy.
+func (s *Snapshot) unmasked(w *Workload) *Workload {
 	if w.Role == RoleSDK {
 		return w
 	}
+	out := w
 	for i := range w.Containers {
 		c := &w.Containers[i]
 		if c.Name == proxyContainer || c.Kind == EphemeralContainer {
 			continue
 		}
-		if s.mountsSigningKey(w, c) || (len(c.EnvFrom) > 0 && s.readsSDKSettings(w, c)) {
-			c.SDK = true
-			w.Role, w.Component, w.Signs = RoleSDK, componentSDK, true
+		if s.mountsSigningKey(out, c) || (len(c.EnvFrom) > 0 && s.readsSDKSettings(out, c)) {
+			if out == w {
+				unmasked := *w
+				unmasked.Containers = slices.Clone(w.Containers)
+				out = &unmasked
+			}
+			out.Containers[i].SDK = true
+			out.Role, out.Component, out.Signs = RoleSDK, componentSDK, true
 		}
 	}
-	return w
+	return out
 }
 
 // readsSDKSettings tells whether envFrom gives a container what only the SDK
@@ -137,9 +148,14 @@ func (sub *Subject) inject(snap *Snapshot) []Injection {
 	}
 	if mode, presence := snap.modeOf(sub); presence == Present && mode != ModeEnforce {
 		for _, c := range changes {
-			sub.Injectable = append(sub.Injectable, c.Check)
+			if c.Check != checkQuarantineHeld.ID {
+				sub.Injectable = append(sub.Injectable, c.Check)
+			}
 		}
-		return nil
+		// A quarantine stands in every mode.
+		if pod, changes = markerOnly(sub.Pod, sub.Workload, snap); len(changes) == 0 {
+			return nil
+		}
 	}
 	m, _ := podOf(sub.Object)
 	sub.setPod(maker{m.meta, pod, m.path}, snap)

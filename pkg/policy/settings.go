@@ -80,6 +80,8 @@ type Setting struct {
 	Secret crypto.SecretFacts
 	Tag    crypto.Tag
 
+	field string // of the pod, when the value is one
+	told  bool   // the pod tells it: Text, Secret and Tag hold it
 	index int    // in env, or in envFrom when prefix is used
 	from  bool   // from envFrom
 	parts []part // set when the value mixes in variables that are not literal
@@ -161,12 +163,15 @@ func (s *Snapshot) settingValue(w *Workload, c *Container, set *Setting) Value {
 	switch {
 	case set.parts != nil:
 		return s.joined(w, c, set)
-	case set.Source == FromLiteral:
+	case set.Source == FromLiteral, set.told:
 		return Value{
 			Presence: Present, Text: set.Text, IsText: !isSecretSetting(set.Name),
 			Secret: set.Secret, Tag: set.Tag, Setting: set,
 		}
 	case set.Source == FromElsewhere:
+		if text, ok := w.field(set.field); ok {
+			return s.literal(set, text)
+		}
 		return Value{Presence: Unknown, Setting: set, Missing: Fact{Kind: FactSetting, Namespace: w.Ref.Namespace, Name: set.Name}}
 	}
 	data, presence := s.data(set.Source, w.Ref.Namespace, set.Object)
@@ -176,6 +181,9 @@ func (s *Snapshot) settingValue(w *Workload, c *Container, set *Setting) Value {
 	if presence == Present {
 		if e, ok := data.Entry(set.Key); ok {
 			return entryValue(e, set)
+		}
+		if !set.from { // a source of envFrom need not have every key
+			s.lookedUp(set.Source.fact(w.Ref.Namespace, set.Object))
 		}
 	}
 	v := Value{Presence: Absent, Setting: set}
@@ -283,8 +291,9 @@ type EnvFrom struct {
 	Optional bool
 }
 
-// environment reduces env and envFrom of a container to what rules read.
-func environment(c *corev1.Container, h *crypto.Hasher) ([]Setting, []EnvFrom) {
+// environment reduces env and envFrom of a container to what rules read. The
+// annotations are those of its pod, which variables can refer to.
+func environment(c *corev1.Container, annotations map[string]string, h *crypto.Hasher) ([]Setting, []EnvFrom) {
 	var from []EnvFrom
 	for i := range c.EnvFrom {
 		src := &c.EnvFrom[i]
@@ -307,7 +316,7 @@ func environment(c *corev1.Container, h *crypto.Hasher) ([]Setting, []EnvFrom) {
 	if n == 0 {
 		return nil, from
 	}
-	x := expander{env: c.Env, from: len(from) > 0}
+	x := expander{env: c.Env, from: len(from) > 0, annotations: annotations}
 	settings := make([]Setting, 0, n)
 	for i := range c.Env {
 		if wanted(c.Env[i].Name) {
@@ -344,8 +353,33 @@ func newSetting(x *expander, i int, h *crypto.Hasher) Setting {
 		set.Source, set.Object, set.Key, set.Optional = FromConfigMap, ref.ConfigMapKeyRef.Name, ref.ConfigMapKeyRef.Key, isTrue(ref.ConfigMapKeyRef.Optional)
 	default:
 		set.Source = FromElsewhere
+		if ref.FieldRef != nil {
+			set.field = ref.FieldRef.FieldPath
+		}
+		if text, ok := x.annotation(&x.env[i]); ok {
+			set.told = true
+			set.setLiteral(text, h)
+		}
 	}
 	return set
+}
+
+// field returns a field of the pod that a variable can refer to, where the
+// object tells it. Labels that are not there may still be added by a controller.
+func (w *Workload) field(path string) (string, bool) {
+	switch path {
+	case "metadata.namespace":
+		return w.Ref.Namespace, w.Ref.Namespace != ""
+	case "metadata.name":
+		return w.Ref.Name, w.Ref.Kind == "Pod" && w.Ref.Name != "" && !strings.HasSuffix(w.Ref.Name, "*")
+	case "spec.serviceAccountName":
+		return w.ServiceAccount, true
+	}
+	if label, ok := strings.CutPrefix(path, "metadata.labels['"); ok {
+		value, ok := w.Labels[strings.TrimSuffix(label, "']")]
+		return value, ok
+	}
+	return "", false
 }
 
 // setLiteral takes a value without variables.
@@ -372,7 +406,7 @@ func (s *Setting) setParts(parts []part, h *crypto.Hasher) {
 		s.Source = FromElsewhere
 	case len(parts) == 1 && parts[0].ref != nil && parts[0].ref.parts == nil && !parts[0].ref.Optional:
 		ref := parts[0].ref
-		s.Source, s.Object, s.Key = ref.Source, ref.Object, ref.Key
+		s.Source, s.Object, s.Key, s.field = ref.Source, ref.Object, ref.Key, ref.field
 	default:
 		s.parts = parts
 	}

@@ -10,17 +10,20 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/mojasec/mojasec/pkg/api/v1alpha1"
 )
 
 // shard is one namespace. The cluster's own objects are in shard "".
-// Its slices are sorted by name and never changed once the shard is built.
+// Its slices are sorted by name and never changed once the shard is in a
+// Snapshot.
 type shard struct {
 	name      string
 	namespace *corev1.Namespace // nil when not given
 
 	secrets               []*Data
 	configMaps            []*Data
-	workloads             []*Workload
+	workloads             []member
 	services              []*corev1.Service
 	networkPolicies       []*networkingv1.NetworkPolicy
 	peerAuthentications   []*securityv1.PeerAuthentication
@@ -29,25 +32,41 @@ type shard struct {
 	gateways              []*istionetworkingv1.Gateway
 	virtualServices       []*istionetworkingv1.VirtualService
 	envoyFilters          []*istionetworkingv1alpha3.EnvoyFilter
+	quarantines           []*v1alpha1.Quarantine
 
-	index lazyIndex
+	// pods are those of workloads that stand for several, by name.
+	pods podNames
+	// index is shared by the versions of a shard that differ in nothing that
+	// is in it.
+	index *lazyIndex
 }
 
+func newShard(name string) *shard { return &shard{name: name, index: &lazyIndex{}} }
+
+// clone returns a copy to be changed; of nil, an empty shard.
 func (sh *shard) clone(name string) *shard {
 	if sh == nil {
-		return &shard{name: name}
+		return newShard(name)
 	}
 	return &shard{
-		name: sh.name, namespace: sh.namespace,
+		name: sh.name, namespace: sh.namespace, pods: sh.pods, index: sh.index,
 		secrets: slices.Clone(sh.secrets), configMaps: slices.Clone(sh.configMaps),
 		workloads: slices.Clone(sh.workloads), services: slices.Clone(sh.services),
 		networkPolicies:     slices.Clone(sh.networkPolicies),
 		peerAuthentications: slices.Clone(sh.peerAuthentications), authorizationPolicies: slices.Clone(sh.authorizationPolicies),
 		destinationRules: slices.Clone(sh.destinationRules), gateways: slices.Clone(sh.gateways),
 		virtualServices: slices.Clone(sh.virtualServices), envoyFilters: slices.Clone(sh.envoyFilters),
+		quarantines: slices.Clone(sh.quarantines),
 	}
 }
 
+// isEmpty tells that nothing is known of a namespace.
+func (sh *shard) isEmpty() bool {
+	return sh.namespace == nil && !sh.hasIstio() &&
+		len(sh.secrets)+len(sh.configMaps)+len(sh.workloads)+len(sh.services)+len(sh.networkPolicies)+len(sh.quarantines) == 0
+}
+
+// add appends an object; sort makes the shard whole again.
 func (sh *shard) add(obj any) {
 	switch o := obj.(type) {
 	case *Data:
@@ -57,7 +76,7 @@ func (sh *shard) add(obj any) {
 			sh.configMaps = append(sh.configMaps, o)
 		}
 	case *Workload:
-		sh.workloads = append(sh.workloads, o)
+		sh.workloads = append(sh.workloads, member{Workload: o})
 	case *corev1.Namespace:
 		sh.namespace = o
 	case *corev1.Service:
@@ -76,13 +95,96 @@ func (sh *shard) add(obj any) {
 		sh.virtualServices = append(sh.virtualServices, o)
 	case *istionetworkingv1alpha3.EnvoyFilter:
 		sh.envoyFilters = append(sh.envoyFilters, o)
+	case *v1alpha1.Quarantine:
+		sh.quarantines = append(sh.quarantines, o)
 	}
 }
 
+// put adds or replaces one object of a sorted shard.
+func (sh *shard) put(obj any) {
+	switch o := obj.(type) {
+	case *Data:
+		if o.Ref.Kind == "Secret" {
+			sh.secrets = put(sh.secrets, o, compareData)
+		} else {
+			sh.configMaps = put(sh.configMaps, o, compareData)
+		}
+	case *Workload:
+		sh.workloads = put(sh.workloads, member{Workload: o}, compareMembers)
+	case runtime.Object: // few of a kind
+		sh.remove(RefOf(o))
+		sh.add(o)
+		sh.sortObjects()
+	}
+}
+
+// put adds an item to a sorted list, or replaces the one that is the same.
+func put[T any](list []T, item T, compare func(a, b T) int) []T {
+	i, found := slices.BinarySearchFunc(list, item, compare)
+	if found {
+		list[i] = item
+		return list
+	}
+	return slices.Insert(list, i, item)
+}
+
+// putPod counts a pod among those like it. reduce makes the workload when it is
+// the first one. It tells whether rules can see the difference.
+func (sh *shard) putPod(name string, key *podKey, reduce func() *Workload) bool {
+	old := sh.pods.find(name)
+	if old != nil && *old == *key {
+		return false
+	}
+	changed := old != nil && sh.forget(old)
+	i, found := sh.searchPods(key)
+	if found {
+		key = sh.workloads[i].key() // one copy for all
+		sh.workloads[i].pods++
+	} else {
+		w := reduce()
+		w.pods = key
+		sh.workloads = slices.Insert(sh.workloads, i, member{w, 1})
+	}
+	sh.pods = sh.pods.with(name, key)
+	return changed || !found
+}
+
+// removePod takes a pod out of those like it.
+func (sh *shard) removePod(name string) (changed bool) {
+	key := sh.pods.find(name)
+	if key == nil {
+		return false
+	}
+	sh.pods = sh.pods.with(name, nil)
+	return sh.forget(key)
+}
+
+// forget counts one pod less and drops the workload with the last one.
+func (sh *shard) forget(key *podKey) (changed bool) {
+	i, found := sh.searchPods(key)
+	switch {
+	case !found:
+		return false
+	case sh.workloads[i].pods > 1:
+		sh.workloads[i].pods--
+		return false
+	}
+	sh.workloads = slices.Delete(sh.workloads, i, i+1)
+	return true
+}
+
+func (sh *shard) searchPods(key *podKey) (int, bool) {
+	return slices.BinarySearchFunc(sh.workloads, member{Workload: &Workload{Ref: key.ref, pods: key}}, compareMembers)
+}
+
 func (sh *shard) sort() {
-	sh.secrets = sortedData(sh.secrets)
-	sh.configMaps = sortedData(sh.configMaps)
-	sh.workloads = sortedLast(sh.workloads, func(w *Workload) Ref { return w.Ref })
+	sh.secrets = sortedLast(sh.secrets, compareData)
+	sh.configMaps = sortedLast(sh.configMaps, compareData)
+	sh.workloads = sortedLast(sh.workloads, compareMembers)
+	sh.sortObjects()
+}
+
+func (sh *shard) sortObjects() {
 	sh.services = sortedObjects(sh.services)
 	sh.networkPolicies = sortedObjects(sh.networkPolicies)
 	sh.peerAuthentications = sortedObjects(sh.peerAuthentications)
@@ -91,19 +193,23 @@ func (sh *shard) sort() {
 	sh.gateways = sortedObjects(sh.gateways)
 	sh.virtualServices = sortedObjects(sh.virtualServices)
 	sh.envoyFilters = sortedObjects(sh.envoyFilters)
+	sh.quarantines = sortedObjects(sh.quarantines)
 }
 
-func sortedData(in []*Data) []*Data { return sortedLast(in, func(d *Data) Ref { return d.Ref }) }
+func compareData(a, b *Data) int { return compareIdentity(a.Ref, b.Ref) }
 
 func sortedObjects[T runtime.Object](in []T) []T {
-	return sortedLast(in, func(o T) Ref { return RefOf(o) })
+	if len(in) < 2 {
+		return in
+	}
+	return sortedLast(in, func(a, b T) int { return compareIdentity(RefOf(a), RefOf(b)) })
 }
 
-// sortedLast sorts by reference and keeps the last of equal ones.
-func sortedLast[T any](in []T, ref func(T) Ref) []T {
+// sortedLast sorts a list and keeps the last of equal items.
+func sortedLast[T any](in []T, compare func(a, b T) int) []T {
 	slices.Reverse(in)
-	slices.SortStableFunc(in, func(a, b T) int { return compareIdentity(ref(a), ref(b)) })
-	return slices.CompactFunc(in, func(a, b T) bool { return compareIdentity(ref(a), ref(b)) == 0 })
+	slices.SortStableFunc(in, compare)
+	return slices.CompactFunc(in, func(a, b T) bool { return compare(a, b) == 0 })
 }
 
 // compareIdentity orders references without their version: an object is the
@@ -112,15 +218,17 @@ func compareIdentity(a, b Ref) int {
 	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace))
 }
 
-func (sh *shard) remove(ref Ref) {
+// remove takes an object out. It tells whether an index may hold something of
+// it.
+func (sh *shard) remove(ref Ref) (indexed bool) {
 	same := func(o Ref) bool { return compareIdentity(o, ref) == 0 }
 	switch ref.Kind {
 	case "Namespace":
 		sh.namespace = nil
 	case "Secret":
-		sh.secrets = slices.DeleteFunc(sh.secrets, func(d *Data) bool { return same(d.Ref) })
+		return removeData(&sh.secrets, ref)
 	case "ConfigMap":
-		sh.configMaps = slices.DeleteFunc(sh.configMaps, func(d *Data) bool { return same(d.Ref) })
+		return removeData(&sh.configMaps, ref)
 	case "Service":
 		sh.services = deleteObject(sh.services, same)
 	case "NetworkPolicy":
@@ -137,9 +245,24 @@ func (sh *shard) remove(ref Ref) {
 		sh.virtualServices = deleteObject(sh.virtualServices, same)
 	case "EnvoyFilter":
 		sh.envoyFilters = deleteObject(sh.envoyFilters, same)
+	case "Quarantine":
+		sh.quarantines = deleteObject(sh.quarantines, same)
 	default:
-		sh.workloads = slices.DeleteFunc(sh.workloads, func(w *Workload) bool { return same(w.Ref) })
+		i, found := slices.BinarySearchFunc(sh.workloads, member{Workload: &Workload{Ref: ref}}, compareMembers)
+		if found {
+			sh.workloads = slices.Delete(sh.workloads, i, i+1)
+		}
+		return found
 	}
+	return false
+}
+
+func removeData(list *[]*Data, ref Ref) bool {
+	i, found := slices.BinarySearchFunc(*list, &Data{Ref: ref}, compareData)
+	if found {
+		*list = slices.Delete(*list, i, i+1)
+	}
+	return found
 }
 
 func deleteObject[T runtime.Object](in []T, same func(Ref) bool) []T {

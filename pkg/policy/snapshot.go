@@ -17,36 +17,28 @@ import (
 // Snapshot is what is known: immutable, indexed, sharded by namespace. It
 // holds facts about Secrets, never their values.
 //
-// A Snapshot is safe for concurrent use. [Snapshot.At], [Snapshot.With] and
-// [Snapshot.Without] return new ones that share what did not change.
+// A Snapshot is safe for concurrent use. [Snapshot.At], [Snapshot.Apply],
+// [Snapshot.With] and [Snapshot.Without] return new ones that share what did not
+// change.
 type Snapshot struct {
 	now     time.Time
 	opts    SnapshotOptions
 	hasher  *crypto.Hasher
 	profile *profile
-	waivers waivers
-	// shards by namespace; over holds those that differ in a what-if copy.
-	shards map[string]*shard
-	order  []*shard // shards by namespace
-	over   *overlay
-	mesh   meshFacts
+	// waivers are those that count, by check; waiverObjs are their objects.
+	waivers    waivers
+	waiverObjs []*v1alpha1.Waiver
+	shards     map[string]*shard
+	order      []*shard // shards by namespace
+	mesh       meshFacts
 	// merged is the index of all namespaces.
 	merged *lazyIndex
 	// ids are the checks that exist.
 	ids map[ID]bool
-	// waiverObjs are the Waivers that count.
-	waiverObjs []*v1alpha1.Waiver
 	// unread are the scopes that cannot be read, with the reason.
 	unread map[Scope]string
 	// note hears of what was looked up and is absent; nil for nobody.
 	note func(Fact)
-}
-
-// overlay is a list of shards that replace those of the base.
-type overlay struct {
-	name  string
-	shard *shard
-	next  *overlay
 }
 
 // SnapshotOptions says how much of the truth the objects are.
@@ -69,6 +61,8 @@ type SnapshotOptions struct {
 	TrustWaivers bool
 	// PublishedKeys defaults to the list in the program.
 	PublishedKeys *crypto.PublishedKeys
+	// NoMesh says that the cluster does not have Istio's API.
+	NoMesh bool
 }
 
 // OfflineOptions are the options of a door that has manifests only: their
@@ -107,7 +101,7 @@ func NewSnapshot(opts SnapshotOptions, objs []runtime.Object) *Snapshot {
 		if ns, ok := namespaceOf(obj); ok {
 			sh := s.shards[ns]
 			if sh == nil {
-				sh = &shard{name: ns}
+				sh = newShard(ns)
 				s.shards[ns] = sh
 			}
 			sh.add(s.reduce(obj))
@@ -154,78 +148,19 @@ func (s *Snapshot) At(now time.Time) *Snapshot {
 func (s *Snapshot) Now() time.Time { return s.now }
 
 // With returns the Snapshot as it would be with obj created or replaced. Only
-// the namespace of obj is copied.
+// the namespace of obj is copied. A Waiver counts, a Profile recognises anew.
 func (s *Snapshot) With(obj runtime.Object) *Snapshot {
-	if p, ok := obj.(*v1alpha1.Profile); ok {
-		return s.withProfile(p)
-	}
-	ns, ok := namespaceOf(obj)
-	if !ok {
-		return s
-	}
-	sh := s.shard(ns).clone(ns)
-	sh.remove(RefOf(obj))
-	sh.add(s.reduce(obj))
-	sh.sort()
-	return s.overlaid(sh)
+	return s.Apply(Update{Set: []runtime.Object{obj}})
 }
 
 // Without returns the Snapshot as it would be with an object deleted.
-func (s *Snapshot) Without(ref Ref) *Snapshot {
-	ns := ref.Namespace
-	if ref.Kind == "Namespace" {
-		ns = ref.Name
-	}
-	if ref.Kind == "Profile" && ref.Name == v1alpha1.DefaultProfileName {
-		return s.withProfile(v1alpha1.DefaultProfile())
-	}
-	sh := s.shard(ns).clone(ns)
-	sh.remove(ref)
-	return s.overlaid(sh)
-}
-
-func (s *Snapshot) overlaid(sh *shard) *Snapshot {
-	out := *s
-	out.over = &overlay{name: sh.name, shard: sh, next: s.over}
-	out.merged = &lazyIndex{}
-	out.mesh = out.newMeshFacts()
-	return &out
-}
-
-func (s *Snapshot) withProfile(p *v1alpha1.Profile) *Snapshot {
-	out := *s
-	out.merged = &lazyIndex{}
-	out.profile = newProfile(p, s.opts.PublishedKeys, s.hasher)
-	out.mesh = out.newMeshFacts()
-	return &out
-}
+func (s *Snapshot) Without(ref Ref) *Snapshot { return s.Apply(Update{Gone: []Ref{ref}}) }
 
 // shard returns the shard of a namespace; nil when nothing in it is known.
-func (s *Snapshot) shard(ns string) *shard {
-	for o := s.over; o != nil; o = o.next {
-		if o.name == ns {
-			return o.shard
-		}
-	}
-	return s.shards[ns]
-}
+func (s *Snapshot) shard(ns string) *shard { return s.shards[ns] }
 
 // shardsInOrder returns every shard, ordered by namespace.
-func (s *Snapshot) shardsInOrder() []*shard {
-	if s.over == nil {
-		return s.order
-	}
-	out := slices.Clone(s.order)
-	for i, sh := range out {
-		out[i] = s.shard(sh.name)
-	}
-	for o := s.over; o != nil; o = o.next {
-		if !slices.ContainsFunc(out, func(sh *shard) bool { return sh.name == o.name }) {
-			out = append(out, o.shard)
-		}
-	}
-	return out
-}
+func (s *Snapshot) shardsInOrder() []*shard { return s.order }
 
 // reduce turns an object into what a shard keeps of it.
 func (s *Snapshot) reduce(obj runtime.Object) any {
@@ -245,16 +180,24 @@ func (s *Snapshot) reduce(obj runtime.Object) any {
 func (s *Snapshot) isCheck(id ID) bool { return s.ids[id] }
 
 // incomplete tells whether facts of a kind may exist beyond what was given.
-func (s *Snapshot) incomplete(kind FactKind) bool { return slices.Contains(s.opts.Incomplete, kind) }
+func (s *Snapshot) incomplete(kind FactKind) bool {
+	return slices.Contains(s.opts.Incomplete, kind) || s.unread[Scope{Kind: kind}] != ""
+}
+
+// lookedUp tells whoever tracks this Snapshot that a verdict met the absence of
+// something.
+func (s *Snapshot) lookedUp(fact Fact) {
+	if s.note != nil {
+		s.note(fact)
+	}
+}
 
 // absence is the presence of something that was not found.
 func (s *Snapshot) absence(fact Fact) Presence {
 	if s.incomplete(fact.Kind) || len(s.unread) > 0 && s.Unread(fact.Kind, fact.Namespace) != "" {
 		return Unknown
 	}
-	if s.note != nil {
-		s.note(fact)
-	}
+	s.lookedUp(fact)
 	return Absent
 }
 
@@ -288,7 +231,7 @@ func (s *Snapshot) Namespace(name string) (labels map[string]string, presence Pr
 }
 
 // workloads returns the workloads of a namespace, ordered by name.
-func (s *Snapshot) workloads(ns string) []*Workload {
+func (s *Snapshot) workloads(ns string) []member {
 	if sh := s.shard(ns); sh != nil {
 		return sh.workloads
 	}

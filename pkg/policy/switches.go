@@ -5,7 +5,10 @@ import (
 	"path"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/mojasec/mojasec/pkg/crypto"
 )
 
 // switchRule judges a boolean of an SDK: it must not be what is weak.
@@ -36,7 +39,7 @@ func (r switchRule) run(sub *Subject, snap *Snapshot) Result {
 // container applies the rule to one container.
 func (r switchRule) container(sub *Subject, c *Container, snap *Snapshot) Result {
 	w := sub.Workload
-	if p, ok := onCommandLine(sub, c, r.setting); ok {
+	if p, ok := c.onCommandLine(w, r.setting); ok {
 		return failed(Violation{Field: p, Detail: fmt.Sprintf("container %s sets %s on its command line, where no rule can follow it; set it in env", c.Name, r.setting)})
 	}
 	v := snap.Value(w, c, r.setting)
@@ -60,17 +63,64 @@ func (r switchRule) container(sub *Subject, c *Container, snap *Snapshot) Result
 	return passed()
 }
 
-// onCommandLine finds NAME= in the command or the arguments of a container.
-func onCommandLine(sub *Subject, c *Container, name string) (*field.Path, bool) {
-	if sub.Pod == nil {
-		return nil, false // only facts are known of a workload of the Snapshot
-	}
-	_, lists := containerImage(&sub.Pod.Spec, c)
-	for l, member := range [...]string{"command", "args"} {
-		for i, arg := range lists[l] {
-			if strings.Contains(arg, name+"=") {
-				return c.Path(sub.Workload).Child(member).Index(i), true
+// lineSetting is a setting in the command or the arguments of a container.
+type lineSetting struct {
+	name   string
+	member string
+	index  int
+	// secret and tag describe the value of a secret, as far as a shell's first
+	// word of it goes.
+	secret crypto.SecretFacts
+	tag    crypto.Tag
+}
+
+// lineSettings finds NAME= in the command and the arguments of a container, for
+// the switches that rules judge, and for ILP_SECRET.
+func lineSettings(c *corev1.Container, h *crypto.Hasher) []lineSetting {
+	var found []lineSetting
+	for l, args := range [...][]string{c.Command, c.Args} {
+		for i, arg := range args {
+			if !strings.Contains(arg, "=") {
+				continue
 			}
+			for _, name := range [...]string{
+				SettingJWSSign, SettingJWSSignPutParties, SettingValidateJWS, SettingValidatePutParties,
+				SettingCheckILP, SettingWithoutQuote, SettingILPSecret,
+			} {
+				_, after, ok := strings.Cut(arg, name+"=")
+				if !ok {
+					continue
+				}
+				set := lineSetting{name: name, member: [...]string{"command", "args"}[l], index: i}
+				if isSecretSetting(name) {
+					value := []byte(firstWord(after))
+					set.secret, set.tag = crypto.DescribeSecret(value), h.Sum(crypto.TrimSecret(value))
+				}
+				found = append(found, set)
+			}
+		}
+	}
+	return found
+}
+
+// firstWord is what a shell would take for a value: up to its quote, else to
+// what ends a word.
+func firstWord(text string) string {
+	if text != "" && strings.Contains(`"'`, text[:1]) {
+		word, _, _ := strings.Cut(text[1:], text[:1])
+		return word
+	}
+	if end := strings.IndexAny(text, " \t\n;&|)"); end >= 0 {
+		return text[:end]
+	}
+	return text
+}
+
+// onCommandLine tells where a container sets a variable on its command line.
+func (c *Container) onCommandLine(w *Workload, name string) (*field.Path, bool) {
+	for _, l := range c.line {
+		if l.name == name {
+			return c.Path(w).Child(l.member).Index(l.index), true
 		}
 	}
 	return nil, false

@@ -23,8 +23,10 @@ func TestApplyIsNewSnapshot(t *testing.T) {
 			s := scheme(f)
 			inputs, objs := s.Inputs(), s.Objects()
 			opts := policy.SnapshotOptions{Now: fixtures.Now, HashKey: []byte("a key for the tests"), TrustWaivers: true}
-			opts.Incomplete = []policy.FactKind{policy.FactQuarantine, policy.FactSecretReaders}
-			judge := func(snap *policy.Snapshot) []string { return findings(policy.Review(policy.Checks(), inputs, snap, true)) }
+			opts.Incomplete = []policy.FactKind{policy.FactSecretReaders}
+			judge := func(snap *policy.Snapshot) []string {
+				return findings(policy.Review(policy.Checks(), inputs, snap, true))
+			}
 			want := judge(policy.NewSnapshot(opts, objs))
 
 			snap := policy.NewSnapshot(opts, nil)

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,7 +15,29 @@ import (
 
 // waivers are the exceptions, by check. A Waiver for all checks is not
 // possible: each one names what it waives.
-type waivers map[ID][]*waiver
+type waivers map[ID]*exceptions
+
+// exceptions are the Waivers of one check: each is found by the names that it
+// lists, else by its namespaces.
+type exceptions struct {
+	byName, byNamespace map[string][]*waiver
+	others              []*waiver
+}
+
+func (e *exceptions) add(w *waiver) {
+	switch {
+	case len(w.match.Names) > 0:
+		for _, name := range w.match.Names {
+			e.byName[name] = append(e.byName[name], w)
+		}
+	case len(w.match.Namespaces) > 0:
+		for _, ns := range w.match.Namespaces {
+			e.byNamespace[ns] = append(e.byNamespace[ns], w)
+		}
+	default:
+		e.others = append(e.others, w)
+	}
+}
 
 type waiver struct {
 	name      string
@@ -34,37 +57,62 @@ func newWaivers(objs []*v1alpha1.Waiver) waivers {
 			continue // waiver-valid reports it
 		}
 		for _, id := range o.Spec.Checks {
-			out[ID(id)] = append(out[ID(id)], w)
+			if out[ID(id)] == nil {
+				out[ID(id)] = &exceptions{byName: map[string][]*waiver{}, byNamespace: map[string][]*waiver{}}
+			}
+			out[ID(id)].add(w)
 		}
 	}
 	return out
 }
 
+// What is wrong with the labels of a Waiver. Alone they are refused because
+// everybody could make use of them.
+var (
+	errLabelsAlone = errors.New("labels count only together with namespaces or names: anybody can put a label on a pod")
+	errSelector    = errors.New("labels cannot be read")
+)
+
 // newWaiver prepares a Waiver. One without a match matches nothing.
 func newWaiver(o *v1alpha1.Waiver) (*waiver, error) {
-	if strings.TrimSpace(o.Spec.Reason) == "" || strings.TrimSpace(o.Spec.Owner) == "" {
-		return nil, fmt.Errorf("waiver %s: has no reason or no owner", o.Name)
-	}
 	m := o.Spec.Match
 	w := &waiver{name: o.Name, expiresAt: o.Spec.ExpiresAt.Time, match: m, selector: labels.Everything()}
-	if m.Labels != nil {
+	if m.Labels != nil && !isEverything(&v1alpha1.WaiverMatch{Labels: m.Labels}) {
+		if len(m.Namespaces)+len(m.Names) == 0 {
+			return nil, fmt.Errorf("waiver %s: %w", o.Name, errLabelsAlone)
+		}
 		selector, err := metav1.LabelSelectorAsSelector(m.Labels)
 		if err != nil {
-			return nil, fmt.Errorf("waiver %s: labels: %w", o.Name, err)
+			return nil, fmt.Errorf("waiver %s: %w: %w", o.Name, errSelector, err)
 		}
 		w.selector = selector
 	}
-	if len(m.Namespaces)+len(m.Kinds)+len(m.Names) == 0 && w.selector.Empty() {
+	if strings.TrimSpace(o.Spec.Reason) == "" || strings.TrimSpace(o.Spec.Owner) == "" {
+		return nil, fmt.Errorf("waiver %s: has no reason or no owner", o.Name)
+	}
+	if isEverything(&m) {
 		w.selector = labels.Nothing()
 	}
 	return w, nil
 }
 
+// isEverything tells that a match leaves nothing out.
+func isEverything(m *v1alpha1.WaiverMatch) bool {
+	return len(m.Namespaces)+len(m.Kinds)+len(m.Names) == 0 &&
+		(m.Labels == nil || len(m.Labels.MatchLabels)+len(m.Labels.MatchExpressions) == 0)
+}
+
 // waivedBy returns the name of a live waiver that covers a finding.
 func (s *Snapshot) waivedBy(id ID, sub *Subject) (string, bool) {
-	for _, w := range s.waivers[id] {
-		if w.expiresAt.After(s.now) && w.covers(sub) {
-			return w.name, true
+	e := s.waivers[id]
+	if e == nil {
+		return "", false
+	}
+	for _, list := range [...][]*waiver{e.byName[sub.Ref.Name], e.byNamespace[sub.Ref.Namespace], e.others} {
+		for _, w := range list {
+			if w.expiresAt.After(s.now) && w.covers(sub) {
+				return w.name, true
+			}
 		}
 	}
 	return "", false

@@ -35,6 +35,16 @@ type Workload struct {
 	Containers     []Container
 	Volumes        []corev1.Volume
 	Mesh           MeshWish
+
+	// fsGroup tells that the pod's volumes belong to a group of its own.
+	fsGroup bool
+	// pods is set for pods that repeat each other and are kept as one.
+	pods *podKey
+}
+
+// is tells whether a workload is, or stands for, the object of a reference.
+func (w *Workload) is(ref Ref) bool {
+	return w.Ref == ref || w.pods != nil && w.pods.covers(ref)
 }
 
 // MeshWish is what a pod itself says of the mesh.
@@ -73,7 +83,15 @@ type Container struct {
 	// it sets what only the SDK reads.
 	SDK bool
 	// component is what the image is, when that is known.
-	component  string
+	component string
+	// image is the repository of the image, without tag and digest; handler
+	// tells that the command line starts an event handler of the SDK.
+	image   string
+	handler bool
+	// line are the settings on the command line.
+	line []lineSetting
+	// nonRoot tells that its process certainly does not run as root.
+	nonRoot    bool
 	WorkingDir string
 	Settings   []Setting
 	EnvFrom    []EnvFrom
@@ -154,8 +172,11 @@ func newWorkload(ref Ref, meta *metav1.ObjectMeta, pod *corev1.PodTemplateSpec, 
 			DataplaneMode: pod.Labels[labelDataplaneMode],
 			Revision:      pod.Labels[labelRevision],
 			// The node writes the annotation: before that it is a claim.
-			Redirected: ref.Kind == "Pod" && spec.NodeName != "" && pod.Annotations["ambient.istio.io/redirection"] == "enabled",
+			Redirected: ref.Kind == "Pod" && spec.NodeName != "" && pod.Annotations[annotationRedirected] == "enabled",
 		},
+	}
+	if sc := spec.SecurityContext; sc != nil {
+		w.fsGroup = sc.FSGroup != nil
 	}
 	if w.ServiceAccount == "" {
 		w.ServiceAccount = "default"
@@ -165,28 +186,30 @@ func newWorkload(ref Ref, meta *metav1.ObjectMeta, pod *corev1.PodTemplateSpec, 
 	}
 	w.Containers = make([]Container, 0, len(spec.Containers)+len(spec.InitContainers)+len(spec.EphemeralContainers))
 	for i := range spec.Containers {
-		w.addContainer(&spec.Containers[i], MainContainer, i, h)
+		w.addContainer(&spec.Containers[i], MainContainer, i, pod, h)
 	}
 	for i := range spec.InitContainers {
 		kind := InitContainer
 		if p := spec.InitContainers[i].RestartPolicy; p != nil && *p == corev1.ContainerRestartPolicyAlways {
 			kind = NativeSidecar
 		}
-		w.addContainer(&spec.InitContainers[i], kind, i, h)
+		w.addContainer(&spec.InitContainers[i], kind, i, pod, h)
 	}
 	for i := range spec.EphemeralContainers {
 		// Same fields by definition of the API (EphemeralContainerCommon).
 		c := corev1.Container(spec.EphemeralContainers[i].EphemeralContainerCommon)
-		w.addContainer(&c, EphemeralContainer, i, h)
+		w.addContainer(&c, EphemeralContainer, i, pod, h)
 	}
-	r.recognise(w, meta, pod)
+	w.Job = isJob(ref.Kind, meta, spec.RestartPolicy)
+	r.recognise(w)
 	return w
 }
 
-func (w *Workload) addContainer(c *corev1.Container, kind ContainerKind, index int, h *crypto.Hasher) {
-	settings, from := environment(c, h)
+func (w *Workload) addContainer(c *corev1.Container, kind ContainerKind, index int, pod *corev1.PodTemplateSpec, h *crypto.Hasher) {
+	settings, from := environment(c, pod.Annotations, h)
 	w.Containers = append(w.Containers, Container{
 		Name: c.Name, Kind: kind, Index: index, WorkingDir: c.WorkingDir,
+		image: repository(c.Image), handler: isEventHandler(c.Command, c.Args), line: lineSettings(c, h), nonRoot: nonRoot(pod.Spec.SecurityContext, c.SecurityContext),
 		Settings: settings, EnvFrom: from, Mounts: c.VolumeMounts,
 	})
 	if c.Name == proxyContainer && (kind == MainContainer || kind == NativeSidecar) {

@@ -65,6 +65,7 @@ type WaiverSpec struct {
 // empty list fits every object.
 //
 // +kubebuilder:validation:XValidation:rule="[has(self.namespaces) && size(self.namespaces) > 0, has(self.kinds) && size(self.kinds) > 0, has(self.names) && size(self.names) > 0, has(self.labels) && (has(self.labels.matchLabels) && size(self.labels.matchLabels) > 0 || has(self.labels.matchExpressions) && size(self.labels.matchExpressions) > 0)].exists(given, given)",message="match must give namespaces, kinds, names or labels: a waiver for every object is not a waiver; to lower a check everywhere, set its mode in the Profile"
+// +kubebuilder:validation:XValidation:rule="!has(self.labels) || !(has(self.labels.matchLabels) && size(self.labels.matchLabels) > 0 || has(self.labels.matchExpressions) && size(self.labels.matchExpressions) > 0) || has(self.namespaces) && size(self.namespaces) > 0 || has(self.names) && size(self.names) > 0",message="labels count only together with namespaces or names: anybody can put a label on a pod"
 type WaiverMatch struct {
 	// namespaces of the objects.
 	// +optional
@@ -87,7 +88,8 @@ type WaiverMatch struct {
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
 	Names []string `json:"names,omitempty"`
-	// labels of the objects, or of the pods they make.
+	// labels of the objects, or of the pods they make. They count only together
+	// with namespaces or names: anybody can put a label on a pod.
 	// +optional
 	Labels *metav1.LabelSelector `json:"labels,omitempty"`
 }
