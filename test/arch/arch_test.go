@@ -45,7 +45,7 @@ var rules = []rule{
 	{tree: "pkg/rotate", imports: []string{"pkg/policy", "pkg/crypto", "pkg/api"}, planned: true},
 	{tree: "pkg/quarantine", imports: []string{"pkg/policy", "pkg/crypto", "pkg/api"}, planned: true},
 	{tree: "pkg/serving", imports: []string{"pkg/api"}},
-	{tree: "pkg/admission", imports: []string{"pkg/policy", "pkg/policy/collect", "pkg/serving", "pkg/api"}, planned: true},
+	{tree: "pkg/admission", imports: []string{"pkg/policy", "pkg/policy/collect", "pkg/serving", "pkg/api"}},
 	{
 		tree:    "pkg/controller",
 		imports: []string{"pkg/policy", "pkg/policy/collect", "pkg/policy/report", "pkg/quarantine", "pkg/api"},
