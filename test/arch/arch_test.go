@@ -49,7 +49,6 @@ var rules = []rule{
 	{
 		tree:    "pkg/controller",
 		imports: []string{"pkg/policy", "pkg/policy/collect", "pkg/policy/report", "pkg/quarantine", "pkg/api"},
-		planned: true,
 	},
 	{tree: "pkg/plugin", any: true, never: []string{"pkg/admission", "pkg/controller", "cmd/kubectl-mojasec", "cmd/webhook", "test"}},
 	{tree: "manifests"},
