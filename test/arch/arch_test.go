@@ -53,7 +53,7 @@ var rules = []rule{
 	{tree: "pkg/plugin", any: true, never: []string{"pkg/admission", "pkg/controller", "cmd/kubectl-mojasec", "cmd/webhook", "test"}},
 	{tree: "manifests"},
 	{tree: "cmd/kubectl-mojasec", any: true, never: []string{"pkg/admission", "pkg/controller", "test"}},
-	{tree: "cmd/webhook", any: true, never: []string{"pkg/plugin", "test"}, planned: true},
+	{tree: "cmd/webhook", any: true, never: []string{"pkg/plugin", "test"}},
 	{tree: "test", any: true},
 }
 
