@@ -82,6 +82,35 @@ func TestExitCodes(t *testing.T) {
 				{name: "too many", args: []string{"explain", "ilp-secret-set", "mtls-strict"}, want: Usage},
 			},
 		},
+		"generate": {
+			formats: []string{"json", "yaml"},
+			outcomes: []outcome{
+				{name: "policies", args: []string{"generate", "policies", "--kind=admission"}, want: Good},
+				{name: "no kind", args: []string{"generate", "policies"}, want: Usage},
+				{name: "unknown mode", args: []string{"generate", "policies", "--kind=admission", "--mode=off"}, want: Usage},
+				{name: "broken profile", args: []string{"generate", "policies", "--kind=admission", "--profile", file("broken.yaml")}, want: Failed},
+				{name: "profile that is none", args: []string{"generate", "policies", "--kind=admission", "--profile", file("sdk.yaml")}, want: Failed},
+			},
+		},
+		"install": {
+			formats: []string{"yaml", "json", "name"},
+			outcomes: []outcome{
+				{name: "manifests", args: []string{"install"}, want: Good},
+				{name: "namespaces", args: []string{"install", "-n", "mojaloop"}, want: Good},
+				{name: "argument", args: []string{"install", "nonsense"}, want: Usage},
+				{name: "unknown mode", args: []string{"install", "-n", "mojaloop", "--mode", "nonsense"}, want: Usage},
+			},
+		},
+		"doctor": {
+			formats: []string{"table", "short", "json"},
+			outcomes: []outcome{
+				{name: "unreachable", args: []string{"doctor", "--server", "https://127.0.0.1:1"}, want: Failed},
+				{name: "no such context", args: []string{"doctor", "--context", "nonsense"}, want: Failed},
+				{name: "interrupted", args: []string{"doctor", "--server", "https://127.0.0.1:1"}, interrupt: true, want: Interrupted},
+				{name: "contradiction", args: []string{"doctor", "--fix", "--unblock"}, want: Usage},
+				{name: "argument", args: []string{"doctor", "nonsense"}, want: Usage},
+			},
+		},
 		"version": {
 			formats: []string{"json", "yaml"},
 			outcomes: []outcome{
@@ -129,6 +158,9 @@ func (o *outcome) check(t *testing.T, format string) {
 	}
 	if o.args[0] == "verify" && (format == "json" || format == "yaml") {
 		checkDocument(t, stdout.Bytes(), format, o.errors)
+	}
+	if o.args[0] == "doctor" && format == "json" && !json.Valid(stdout.Bytes()) {
+		t.Errorf("got stdout %q, want a JSON document", &stdout)
 	}
 }
 

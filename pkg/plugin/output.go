@@ -176,13 +176,7 @@ func writeInPlace(name string, write func(io.Writer) error) error {
 // writeUsageReport keeps the promise that -o json and -o yaml are one document
 // in every outcome, when the command line itself is wrong.
 func writeUsageReport(stdout io.Writer, args []string, usage *usageError) error {
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	flags.ParseErrorsAllowlist.UnknownFlags = true
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
-	values := flags.StringArrayP("output", "o", nil, "")
-	_ = flags.Parse(args) // as far as it goes
-	for _, format := range *values {
+	for _, format := range outputsOf(args) {
 		format = strings.TrimSuffix(format, "=-")
 		if format != "json" && format != "yaml" {
 			continue
@@ -196,4 +190,15 @@ func writeUsageReport(stdout io.Writer, args []string, usage *usageError) error 
 		return err
 	}
 	return nil
+}
+
+// outputsOf finds the values of -o on a command line that is wrong.
+func outputsOf(args []string) []string {
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.ParseErrorsAllowlist.UnknownFlags = true
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	values := flags.StringArrayP("output", "o", nil, "")
+	_ = flags.Parse(args) // as far as it goes
+	return *values
 }

@@ -27,8 +27,9 @@ const (
 
 // The groups of commands in the usage text.
 const (
-	groupCheck = "check"
-	groupOther = "other"
+	groupCheck   = "check"
+	groupInstall = "install"
+	groupOther   = "other"
 )
 
 // NewCmd returns the command tree.
@@ -51,11 +52,17 @@ fulfilments.`,
 	root.SetErr(streams.ErrOut)
 	root.AddGroup(
 		&cobra.Group{ID: groupCheck, Title: "Check manifests:"},
+		&cobra.Group{ID: groupGenerate, Title: "Write manifests:"},
+		&cobra.Group{ID: groupInstall, Title: "Install:"},
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
 	root.AddCommand(
 		NewCmdVerify(streams, build),
 		NewCmdExplain(streams),
+		NewCmdGenerate(streams),
+		NewCmdInstall(streams, build),
+		NewCmdUninstall(streams),
+		NewCmdDoctor(streams, build),
 		NewCmdVersion(streams, build),
 		NewCmdCompletion(streams),
 	)
@@ -90,8 +97,11 @@ func Execute(ctx context.Context, args []string, streams genericiooptions.IOStre
 	cmd, err := root.ExecuteContextC(ctx)
 	if usage, ok := errors.AsType[*usageError](err); ok {
 		usage.complete(cmd, args)
-		if cmd.Name() == cmdVerify {
+		switch cmd.Name() {
+		case cmdVerify:
 			return errors.Join(err, writeUsageReport(streams.Out, args, usage))
+		case cmdDoctor:
+			return errors.Join(err, writeUsageDiagnosis(streams.Out, args, usage))
 		}
 	}
 	return err

@@ -138,8 +138,9 @@ func noArguments(cmd *cobra.Command, args []string) error {
 // behind an unknown command is not what is wrong.
 func flagErrors(args []string) func(*cobra.Command, error) error {
 	return func(cmd *cobra.Command, err error) error {
-		if !cmd.HasParent() && !strings.HasPrefix(args[0], "-") {
-			return unknownCommand(cmd, args[0])
+		depth := strings.Count(cmd.CommandPath(), " ") - strings.Count(displayName, " ")
+		if cmd.HasAvailableSubCommands() && depth < len(args) && !strings.HasPrefix(args[depth], "-") {
+			return unknownCommand(cmd, args[depth])
 		}
 		return flagError(cmd, err)
 	}
