@@ -30,10 +30,18 @@ import (
 )
 
 func main() {
+	if len(os.Args) == 2 && os.Args[1] == floorArg {
+		if err := serveFloor(); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	binary := flag.String("binary", "bin/kubectl-mojasec", "the plugin to measure")
 	runs := flag.Int("runs", 10, "measured runs of each command, after one to warm up")
+	part := flag.String("part", "all", "what to measure: plugin, webhook or all")
 	flag.Parse()
-	if err := run(context.Background(), *binary, *runs); err != nil {
+	if err := run(context.Background(), *binary, *runs, *part); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -42,7 +50,10 @@ func main() {
 // row is one line of the result.
 type row struct{ id, measure, target, value string }
 
-func run(ctx context.Context, binary string, runs int) error {
+func run(ctx context.Context, binary string, runs int, part string) error {
+	if part != "all" && part != "plugin" && part != "webhook" {
+		return fmt.Errorf("-part %q: want plugin, webhook or all", part)
+	}
 	binary, err := filepath.Abs(binary)
 	if err != nil {
 		return err
@@ -60,13 +71,27 @@ func run(ctx context.Context, binary string, runs int) error {
 	fmt.Printf("%s, %d CPUs, %s/%s\n%s\n", cpuModel(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, strings.TrimSpace(string(version)))
 
 	rows := []row{engine()}
-	more, err := commands(ctx, binary, dir, runs)
-	if err != nil {
-		return err
+	if part != "webhook" {
+		more, err := commands(ctx, binary, dir, runs)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, more...)
+	}
+	if part != "plugin" {
+		more, err := webhooks(ctx, dir)
+		if err != nil {
+			return err
+		}
+		size, err := binarySize(dir)
+		if err != nil {
+			return err
+		}
+		rows = append(append(rows, more...), size)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "ID\tMEASURE\tTARGET\tMEASURED")
-	for _, r := range append(rows, more...) {
+	for _, r := range rows {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.id, r.measure, r.target, r.value)
 	}
 	return w.Flush()
