@@ -13,15 +13,17 @@ import (
 // Unseen are the faults of fixtures, as check/name/check that fails, which are
 // not in the pod, and where they are.
 var Unseen = map[string]string{
-	"dfsp-identity/claimed elsewhere/ilp-secret-set":                                      "the Secret it refers to does not exist in that namespace",
-	"ilp-secret-set/Secret does not exist/ilp-secret-set":                                 "the Secret it refers to does not exist",
-	"ilp-secret-not-default/default inside the Secret/ilp-secret-not-default":             "the value is in a Secret",
-	"ilp-secret-not-default/default through envFrom/ilp-secret-not-default":               "the value is in a Secret",
-	"ilp-secret-not-default/default through a variable of envFrom/ilp-secret-not-default": "the value is in a ConfigMap",
-	"jws-signing-enabled/off from envFrom with a prefix/jws-signing-enabled":              "the value is in a ConfigMap",
-	"jws-signing-enabled/off from the first of two envFrom/jws-signing-enabled":           "the value is in a ConfigMap",
-	"jws-signing-enabled/hub off through envFrom/jws-signing-enabled":                     "the value is in a ConfigMap",
-	"jws-signing-enabled/hub off/jws-signing-enabled":                                     "default.json is in a ConfigMap",
+	"dfsp-identity/claimed elsewhere/ilp-secret-set":                                            "the Secret it refers to does not exist in that namespace",
+	"ilp-secret-set/Secret does not exist/ilp-secret-set":                                       "the Secret it refers to does not exist",
+	"ilp-secret-not-default/default inside the Secret/ilp-secret-not-default":                   "the value is in a Secret",
+	"ilp-secret-not-default/default through envFrom/ilp-secret-not-default":                     "the value is in a Secret",
+	"ilp-secret-not-default/default through a variable of envFrom/ilp-secret-not-default":       "the value is in a ConfigMap",
+	"ilp-secret-not-default/default in an annotation/ilp-secret-not-default":                    "the value is in an annotation, read through fieldRef",
+	"ilp-secret-not-default/default in a variable that is an annotation/ilp-secret-not-default": "half of the value is in an annotation, read through fieldRef",
+	"jws-signing-enabled/off from envFrom with a prefix/jws-signing-enabled":                    "the value is in a ConfigMap",
+	"jws-signing-enabled/off from the first of two envFrom/jws-signing-enabled":                 "the value is in a ConfigMap",
+	"jws-signing-enabled/hub off through envFrom/jws-signing-enabled":                           "the value is in a ConfigMap",
+	"jws-signing-enabled/hub off/jws-signing-enabled":                                           "default.json is in a ConfigMap",
 }
 
 // Verdict is what the engine says of one object by one check.

@@ -4,6 +4,7 @@ package admissionpolicy
 func Blind() []string {
 	return []string{
 		"what is in a Secret or ConfigMap: values from secretKeyRef, configMapKeyRef and envFrom, keys in mounted volumes, a hub's default.json",
+		"values that a variable takes from labels and annotations (fieldRef)",
 		"a pod that only a Secret it mounts, or its envFrom, shows to be an SDK",
 		"variables put together from others, except $(NAME) as a whole; where the others are written out too, the value is refused",
 		"private keys that are not PEM with a PRIVATE KEY label, base64 of it that is wrapped by anything but line breaks, or cut off",

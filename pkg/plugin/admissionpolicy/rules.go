@@ -91,9 +91,13 @@ func (s *settings) secretNotDefault() rule {
 	each := func(condition, phrase string) string {
 		return fmt.Sprintf(`variables.containers.filter(c, %s.exists(n, %s)).map(c, %s)`, names, condition, phrase)
 	}
+	// NAME=value in a command: the value ends where a word of a shell does.
+	onLine := fmt.Sprintf(`%s.exists(w, w.contains(n + "=") && w.split(n + "=").exists(x, x.find(%s) in variables.published))`,
+		words("c"), pattern(`[^\s\x22\x27\x60;&|]+`))
 	return rule{
 		variables: append(pod(), variable("published", strs(slices.Compact(published)))),
 		broken: each(literal("c", "n", isPublished), `"container " + c.name + " has a published ILP secret"`) + "\n+ " +
+			each(onLine, `"the command line of container " + c.name + " has a published ILP secret"`) + "\n+ " +
 			each(hidden("c", "n"), `"the ILP secret of container " + c.name + `+str(hiddenPhrase)),
 	}
 }
