@@ -65,6 +65,8 @@ func TestRender(t *testing.T) {
 		"Role istio-system/mojasec-webhook",
 		"Role mojasec-system/mojasec-webhook",
 		"ClusterRole /mojasec-namespace",
+		"ClusterRole /mojasec-responder",
+		"ClusterRole /mojasec-unenforce",
 		"ClusterRole /mojasec-webhook",
 		"RoleBinding istio-system/mojasec-webhook",
 		"RoleBinding mojasec-system/mojasec-webhook",
@@ -303,6 +305,7 @@ func TestWhatIsSentWhere(t *testing.T) {
 		mutate, validate string // "entry path policy", one or more
 	}{
 		{"pod", pod("CREATE", "a", enforce), "pods /mutate Fail", "enforce /validate Fail"},
+		{"pod, a mode that is none", pod("CREATE", "a", map[string]string{"mojasec.io/mode": "Enforced"}), "pods /mutate Fail", "enforce /validate Fail"},
 		{"pod, no mode", pod("CREATE", "a", nil), "", ""},
 		{"pod, warn", pod("CREATE", "a", warn), "", "warn /validate/warn Ignore"},
 		{"pod, audit", pod("UPDATE", "a", audit), "", "warn /validate/warn Ignore"},

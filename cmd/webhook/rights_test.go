@@ -93,6 +93,9 @@ func TestRightsAreThoseTheCodeUses(t *testing.T) {
 			roles[fmt.Sprintf("%s %s/%s", o.GetKind(), o.GetNamespace(), o.GetName())] = rulesOf(t, o)
 		}
 	}
+	// These are for people: nothing of ours is bound to them.
+	delete(roles, "ClusterRole /mojasec-unenforce")
+	delete(roles, "ClusterRole /mojasec-responder")
 	if len(roles) != len(tests) {
 		t.Errorf("got %d roles, want %d: every role has a table", len(roles), len(tests))
 	}

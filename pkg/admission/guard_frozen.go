@@ -2,10 +2,12 @@ package admission
 
 import (
 	"context"
+	"maps"
 
 	admissionv1 "k8s.io/api/admission/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/mojasec/mojasec/pkg/api/v1alpha1"
@@ -24,15 +26,16 @@ func lockedDown(list []*v1alpha1.Quarantine) []*v1alpha1.Quarantine {
 }
 
 // guardFrozen keeps the workloads of a quarantined DFSP as they are: nobody but
-// a responder adds a container to one of its pods, and in lockdown nobody else
-// changes what its pods are made of.
+// a responder adds a container to one of its pods or changes the labels by which
+// policies select it, and in lockdown nobody else changes what its pods are made
+// of.
 func (h *handler) guardFrozen(ctx context.Context, rv *review, snap *policy.Snapshot) (*denial, error) {
 	if rv.Operation != admissionv1.Update || rv.old == nil || rv.object == nil {
 		return nil, nil //nolint:nilnil // nil says that nothing is in the way
 	}
-	debugs := rv.SubResource == "ephemeralcontainers"
+	reaches := rv.SubResource == "ephemeralcontainers" || relabels(rv)
 	now, was := podOf(snap, rv.object), podOf(snap, rv.old)
-	if !debugs && (now == nil || was == nil || equality.Semantic.DeepEqual(judgedSpec(&now.Spec), judgedSpec(&was.Spec)) && !resumes(rv)) {
+	if !reaches && (now == nil || was == nil || equality.Semantic.DeepEqual(judgedSpec(&now.Spec), judgedSpec(&was.Spec)) && !resumes(rv)) {
 		return nil, nil //nolint:nilnil // as above
 	}
 	for _, o := range []object{rv.old, rv.object} { // whoever it claims to be now
@@ -40,7 +43,7 @@ func (h *handler) guardFrozen(ctx context.Context, rv *review, snap *policy.Snap
 		if err != nil {
 			return nil, err
 		}
-		if !debugs {
+		if !reaches {
 			list = lockedDown(list)
 		}
 		q, err := h.mayRespond(ctx, rv.request, list)
@@ -52,6 +55,22 @@ func (h *handler) guardFrozen(ctx context.Context, rv *review, snap *policy.Snap
 		}
 	}
 	return nil, nil //nolint:nilnil // as above
+}
+
+// relabels tells whether a pod gets other labels. The mark of a quarantine has a
+// check of its own.
+func relabels(rv *review) bool {
+	now, ok := rv.object.(*corev1.Pod)
+	was, old := rv.old.(*corev1.Pod)
+	if !ok || !old {
+		return false
+	}
+	unmarked := func(labels map[string]string) map[string]string {
+		labels = maps.Clone(labels)
+		delete(labels, labelQuarantine)
+		return labels
+	}
+	return !equality.Semantic.DeepEqual(unmarked(now.Labels), unmarked(was.Labels))
 }
 
 // resumes tells whether a paused rollout is resumed.

@@ -61,7 +61,7 @@ func (h *handler) guardNamespace(ctx context.Context, rv *review, snap *policy.S
 	if err != nil || ok {
 		return nil, err
 	}
-	return guard("it would %s, and %q may not: that takes the verb `unenforce` on profiles.mojasec.io (`kubectl mojasec rbac --for=unenforce` prints the role)", what, rv.UserInfo.Username), nil
+	return guard("it would %s, and %q may not: that takes the verb `unenforce` on profiles.mojasec.io, which ClusterRole mojasec-unenforce gives", what, rv.UserInfo.Username), nil
 }
 
 // weakening says what an update (or, with now nil, the deletion) of a namespace
@@ -79,9 +79,6 @@ func weakening(now, was *corev1.Namespace) string {
 		if _, ok := now.Labels[labelMode]; !ok {
 			return fmt.Sprintf("take the label %s: %s off the namespace", labelMode, clean(was.Labels[labelMode], 63))
 		}
-		if modeRank(now) == 0 {
-			return fmt.Sprintf("set %s to %q, which is no mode, from %q", labelMode, clean(now.Labels[labelMode], 63), clean(was.Labels[labelMode], 63))
-		}
 		return fmt.Sprintf("lower %s from %q to %q", labelMode, clean(was.Labels[labelMode], 63), clean(now.Labels[labelMode], 63))
 	case marked && now.Labels[labelQuarantine] != quarantine:
 		return "take the label " + labelQuarantine + " off the namespace"
@@ -90,15 +87,17 @@ func weakening(now, was *corev1.Namespace) string {
 }
 
 // modeRank orders the modes of namespaces as the entries of the webhook select
-// them. A value that is no mode is selected by none: nobody would ask any more.
+// them. A value that is no mode enforces: a typing error must not switch
+// protection off.
 func modeRank(ns *corev1.Namespace) int {
-	switch v1alpha1.Mode(ns.Labels[labelMode]) {
-	case v1alpha1.ModeEnforce:
-		return 3
-	case v1alpha1.ModeWarn:
-		return 2
-	case v1alpha1.ModeAudit:
+	mode, ok := ns.Labels[labelMode]
+	switch {
+	case !ok:
+		return 0
+	case mode == string(v1alpha1.ModeAudit):
 		return 1
+	case mode == string(v1alpha1.ModeWarn):
+		return 2
 	}
-	return 0
+	return 3
 }

@@ -77,7 +77,8 @@ func TestNamespaceGuard(t *testing.T) {
 		{"delete", remove(t, ns), true, "delete a protected namespace"},
 		{"delete, only oldObject and no name", func() *admissionv1.AdmissionRequest { r := remove(t, ns); r.Name = ""; return r }(), true, "delete"},
 		{"delete again", remove(t, terminating), false, ""},
-		{"a value that no entry selects", update(t, with(map[string]string{"mojasec.io/mode": "Enforced"}), ns), true, `"Enforced", which is no mode`},
+		{"a typing error enforces", update(t, with(map[string]string{"mojasec.io/mode": "Enforced"}), ns), false, ""},
+		{"a typing error enforces, so warn is lower", update(t, with(map[string]string{"mojasec.io/mode": "warn"}), with(map[string]string{"mojasec.io/mode": "Enforced"})), true, `from "Enforced" to "warn"`},
 		{"raise", update(t, ns, with(map[string]string{"mojasec.io/mode": "warn"})), false, ""},
 		{"another label", update(t, with(map[string]string{"team": "b"}), ns), false, ""},
 		{"delete an unprotected one", remove(t, relabelled(ns, nil)), false, ""},
@@ -382,6 +383,10 @@ func TestLockdown(t *testing.T) {
 	p.Labels["mojasec.io/quarantine"] = "incident-7"
 	debugged := p.DeepCopy()
 	debugged.Spec.EphemeralContainers = []corev1.EphemeralContainer{{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "debug", Image: "busybox"}}}
+	relabelled, marked := p.DeepCopy(), p.DeepCopy()
+	delete(relabelled.Labels, "dfsp")
+	unmarked := p.DeepCopy()
+	delete(unmarked.Labels, "mojasec.io/quarantine")
 	hpa := &autoscalingv2.HorizontalPodAutoscaler{
 		TypeMeta: metav1.TypeMeta{APIVersion: "autoscaling/v2", Kind: "HorizontalPodAutoscaler"}, ObjectMeta: metav1.ObjectMeta{Name: "sdk", Namespace: fixtures.Namespace},
 		Spec: autoscalingv2.HorizontalPodAutoscalerSpec{ScaleTargetRef: autoscalingv2.CrossVersionObjectReference{APIVersion: "apps/v1", Kind: "Deployment", Name: "perffsp-1-sdk"}, MaxReplicas: 9},
@@ -396,6 +401,8 @@ func TestLockdown(t *testing.T) {
 		{"image", update(t, image, s.SDK1), true, false},
 		{"replicas", update(t, scaled, s.SDK1), true, true},
 		{"debug", sub("ephemeralcontainers", update(t, debugged, p)), false, false},
+		{"labels of a pod", update(t, relabelled, p), false, false},
+		{"the mark on a pod", update(t, marked, unmarked), true, true},
 		{"autoscaler", create(t, hpa), true, false},
 		{"autoscaler of another", create(t, other), true, true},
 	}

@@ -115,7 +115,7 @@ func TestHardCase29Large(t *testing.T) {
 	}
 	began := time.Now()
 	r := d.ask("/validate", create(t, many))
-	wantRefused(t, r, "and ", " more: kubectl mojasec verify")
+	wantRefused(t, r, "and ", " more: `kubectl mojasec verify")
 	if took, n := time.Since(began), len(message(r)); took > 4*time.Second || n > 64<<10 {
 		t.Errorf("1000 containers: %s, a message of %d bytes", took, n)
 	}

@@ -174,7 +174,7 @@ func (v *verdict) response(req *request) admission.Response {
 	warnings := slices.Compact(v.warnings)
 	if len(warnings) > maxWarnings {
 		more := len(warnings) - (maxWarnings - 1)
-		warnings = append(warnings[:maxWarnings-1:maxWarnings-1], fmt.Sprintf("and %d more warnings: kubectl mojasec verify -n %s", more, cmp.Or(req.Namespace, "NAMESPACE")))
+		warnings = append(warnings[:maxWarnings-1:maxWarnings-1], fmt.Sprintf("and %d more warnings: `kubectl mojasec verify -f FILE` shows all", more))
 	}
 	resp.Warnings = warnings
 	resp.AuditAnnotations = v.audit
@@ -200,7 +200,7 @@ func (v *verdict) refusal(req *request) admission.Response {
 		}
 	}
 	if more := len(v.denials) - maxFindings; more > 0 {
-		fmt.Fprintf(&b, "\n  and %d more: kubectl mojasec verify -n %s", more, cmp.Or(req.Namespace, "NAMESPACE"))
+		fmt.Fprintf(&b, "\n  and %d more: `kubectl mojasec verify -f FILE` shows all", more)
 	}
 	return refused(req, b.String(), causes)
 }
