@@ -20,11 +20,12 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
-	"sigs.k8s.io/yaml"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mojasec/mojasec/manifests"
 	"github.com/mojasec/mojasec/test/controlplane"
@@ -74,34 +75,15 @@ func Build(ctx context.Context, dir string) (webhook, plugin string, err error) 
 	return webhook, plugin, nil
 }
 
-// New prepares a cluster for replicas: the namespace, the kinds and the rights
-// are there, the webhook configurations are not. The caller calls Close.
+// New builds the programs and prepares a cluster for replicas, see
+// [Webhook.Rights]. The caller calls Close.
 func New(ctx context.Context, cluster *controlplane.Cluster, processes *controlplane.Processes, dir string) (*Webhook, error) {
-	w := &Webhook{cluster: cluster, processes: processes}
+	w := &Webhook{cluster: cluster, processes: processes, Kubeconfig: filepath.Join(dir, "webhook.kubeconfig")}
 	var err error
 	if w.Binary, w.Plugin, err = Build(ctx, dir); err != nil {
 		return nil, err
 	}
-	objs, err := manifests.Render(manifests.Options{Overlay: manifests.URL})
-	if err != nil {
-		return nil, err
-	}
-	var rights bytes.Buffer
-	for _, o := range objs {
-		if o.GroupVersionKind().Group == "admissionregistration.k8s.io" {
-			continue
-		}
-		text, err := yaml.Marshal(o.Object)
-		if err != nil {
-			return nil, err
-		}
-		fmt.Fprintf(&rights, "---\n%s", text)
-	}
-	if err := controlplane.Apply(ctx, cluster.Config, rights.Bytes()); err != nil {
-		return nil, err
-	}
-	w.Kubeconfig = filepath.Join(dir, "webhook.kubeconfig")
-	if err := w.writeKubeconfig(ctx); err != nil {
+	if err := w.Rights(ctx); err != nil {
 		return nil, err
 	}
 	if w.Balancer, err = controlplane.NewBalancer(); err != nil {
@@ -110,24 +92,54 @@ func New(ctx context.Context, cluster *controlplane.Cluster, processes *controlp
 	return w, nil
 }
 
-// writeKubeconfig writes a kubeconfig with a token of the ServiceAccount.
-func (w *Webhook) writeKubeconfig(ctx context.Context) error {
-	client, err := kubernetes.NewForConfig(w.cluster.Config)
+// fieldManager is that of the plugin, in whose place Rights applies.
+const fieldManager = client.FieldOwner("kubectl-mojasec")
+
+// Rights gives the webhook its namespace, kinds and rights, as install does, but
+// no webhook configurations: processes need rights before they can answer, and
+// install waits for their answer. A mesh without a root namespace gets none.
+func (w *Webhook) Rights(ctx context.Context) error {
+	objs, err := manifests.Render(manifests.Options{Overlay: manifests.URL})
 	if err != nil {
 		return err
 	}
-	token, err := client.CoreV1().ServiceAccounts(manifests.Namespace).CreateToken(ctx, "mojasec-webhook", &authenticationv1.TokenRequest{
+	c, err := client.New(w.cluster.Config, client.Options{})
+	if err != nil {
+		return err
+	}
+	for _, o := range objs {
+		if o.GroupVersionKind().Group == "admissionregistration.k8s.io" {
+			continue
+		}
+		err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(o), fieldManager, client.ForceOwnership)
+		if apierrors.IsNotFound(err) {
+			continue // the mesh has no root namespace: install leaves this out too
+		}
+		if err != nil {
+			return fmt.Errorf("apply %s %s: %w", o.GetKind(), o.GetName(), err)
+		}
+	}
+	return ServiceAccountKubeconfig(ctx, w.cluster, manifests.Namespace, "mojasec-webhook", w.Kubeconfig)
+}
+
+// ServiceAccountKubeconfig writes a kubeconfig with a token of a ServiceAccount.
+func ServiceAccountKubeconfig(ctx context.Context, cluster *controlplane.Cluster, namespace, name, file string) error {
+	c, err := kubernetes.NewForConfig(cluster.Config)
+	if err != nil {
+		return err
+	}
+	token, err := c.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, &authenticationv1.TokenRequest{
 		Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: new(int64(tokenLife / time.Second))},
 	}, metav1.CreateOptions{})
 	if err != nil {
-		return fmt.Errorf("make a token of the webhook: %w", err)
+		return fmt.Errorf("make a token of %s/%s: %w", namespace, name, err)
 	}
 	cfg := clientcmdapi.NewConfig()
-	cfg.Clusters["c"] = &clientcmdapi.Cluster{Server: w.cluster.Config.Host, CertificateAuthorityData: w.cluster.Config.CAData}
+	cfg.Clusters["c"] = &clientcmdapi.Cluster{Server: cluster.Config.Host, CertificateAuthorityData: cluster.Config.CAData}
 	cfg.AuthInfos["u"] = &clientcmdapi.AuthInfo{Token: token.Status.Token}
 	cfg.Contexts["c"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}
 	cfg.CurrentContext = "c"
-	return clientcmd.WriteToFile(*cfg, w.Kubeconfig)
+	return clientcmd.WriteToFile(*cfg, file)
 }
 
 // Start runs one more replica and returns when the balancer sends it
@@ -146,6 +158,11 @@ func (w *Webhook) Start(ctx context.Context, flags ...string) (*Replica, error) 
 
 // Run starts a replica that need not become ready and that nobody calls.
 func (w *Webhook) Run(flags ...string) (*Replica, error) {
+	return w.RunAs(w.Kubeconfig, slices.Concat([]string{"--serving-host", "127.0.0.1", "--drain-delay", "2s"}, w.Flags, flags)...)
+}
+
+// RunAs is Run with the rights of a kubeconfig and these flags only.
+func (w *Webhook) RunAs(kubeconfig string, flags ...string) (*Replica, error) {
 	r := &Replica{}
 	var err error
 	for _, address := range []*string{&r.Serve, &r.Health, &r.Metrics} {
@@ -153,10 +170,9 @@ func (w *Webhook) Run(flags ...string) (*Replica, error) {
 			return nil, err
 		}
 	}
-	args := slices.Concat([]string{
-		"--kubeconfig", w.Kubeconfig, "--webhook-address", r.Serve, "--health-address", r.Health, "--metrics-address", r.Metrics,
-		"--serving-host", "127.0.0.1", "--drain-delay", "2s",
-	}, w.Flags, flags)
+	args := append([]string{
+		"--kubeconfig", kubeconfig, "--webhook-address", r.Serve, "--health-address", r.Health, "--metrics-address", r.Metrics,
+	}, flags...)
 	r.Process, err = w.processes.Start(controlplane.Command{Name: "webhook-" + strconv.Itoa(w.started), Path: w.Binary, Args: args})
 	w.started++
 	return r, err
