@@ -319,6 +319,8 @@ func TestWhatIsSentWhere(t *testing.T) {
 		{"ephemeral container", request{"", "pods/ephemeralcontainers", "UPDATE", "a", enforce}, "", "enforce /validate Fail"},
 		{"resize", request{"", "pods/resize", "UPDATE", "a", enforce}, "", "enforce /validate Fail"},
 		{"pod status", request{"", "pods/status", "UPDATE", "a", enforce}, "", "enforce-pod-status /validate Fail"},
+		{"binding", request{"", "pods/binding", "CREATE", "a", enforce}, "", "enforce-binding /validate Fail"},
+		{"binding, quarantine", request{"", "bindings", "CREATE", "a", quarantine}, "", "quarantine-binding /validate Fail"},
 		{"pod status, quarantine", request{"", "pods/status", "UPDATE", "a", quarantine}, "", "quarantine-pod-status /validate Fail"},
 		{"pod status, both: once", request{"", "pods/status", "UPDATE", "a", enforceQuarantine}, "", "enforce-pod-status /validate Fail"},
 		{"pod status, warn", request{"", "pods/status", "UPDATE", "a", warn}, "", ""},

@@ -57,7 +57,7 @@ func freePorts(n int) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		defer l.Close() //nolint:errcheck // nothing was written
+		defer l.Close()
 		out = append(out, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
 	}
 	return out, nil

@@ -28,7 +28,7 @@ func newHandler(cfg *rest.Config, f *flags, cluster *live.Collector, registry *p
 		return nil, fmt.Errorf("make a client for access reviews: %w", err)
 	}
 	return admission.NewHandler(admission.Options{
-		Knowledge:  cluster,
+		Knowledge:  withFaults(cluster),
 		Authorizer: admission.NewAuthorizer(client.SubjectAccessReviews(), time.Now),
 		Self:       f.selfUser,
 		Registerer: registry,

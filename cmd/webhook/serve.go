@@ -157,7 +157,7 @@ func listen(
 		tls           *tls.Config
 		to            **boundServer
 	}{
-		{"webhook", f.webhookAddress, handler, config, &out.webhook},
+		{"webhook", f.webhookAddress, aging(connectionAge, handler), config, &out.webhook},
 		{"health", f.healthAddress, healthHandler(ready), nil, &out.health},
 		{"metrics", f.metricsAddress, metricsHandler(registry), nil, &out.metrics},
 	} {
@@ -170,7 +170,7 @@ func listen(
 		}
 		log.Info("listen", "what", s.name, "address", l.Addr().String())
 		*s.to = &boundServer{name: s.name, listener: l, Server: &http.Server{
-			Handler: s.handler, TLSConfig: s.tls,
+			Handler: s.handler, TLSConfig: s.tls, ConnContext: remembersBirth,
 			ReadHeaderTimeout: readHeaderTimeout, ReadTimeout: readTimeout,
 			WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
 			// Handshakes that fail are somebody else's mistakes, and many.

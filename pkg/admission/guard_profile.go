@@ -70,6 +70,8 @@ func weaker(now, was *v1alpha1.ProfileSpec) string {
 	switch {
 	case now.Mesh != was.Mesh && now.Mesh == v1alpha1.MeshNone:
 		return "mesh goes to none, so that no mTLS check applies"
+	case now.Mesh != was.Mesh && was.Mesh != v1alpha1.MeshNone && now.Mesh != v1alpha1.MeshSidecar, now.Revision != was.Revision:
+		return "mesh or revision changes, and with it which pods count as in the mesh"
 	case now.ILP.MinLength < was.ILP.MinLength:
 		return fmt.Sprintf("ilp.minLength goes from %d to %d", was.ILP.MinLength, now.ILP.MinLength)
 	case now.JWS.MinRSABits < was.JWS.MinRSABits:

@@ -36,6 +36,8 @@ const (
 	// defaultTimeout is what a review may take, look-ups included: API servers
 	// give up after the 5 s of the webhook configuration.
 	defaultTimeout = 4 * time.Second
+	// defaultBodyTimeout is plenty for 7 MiB: API servers send them in one go.
+	defaultBodyTimeout = 2 * time.Second
 )
 
 // Knowledge is what is known of the cluster.
@@ -65,6 +67,9 @@ type Options struct {
 	QueueTimeout time.Duration
 	// Timeout is what a review may take in all; 4 s when 0.
 	Timeout time.Duration
+	// BodyTimeout is how long the body of a request may take to arrive once it
+	// has its turn; 2 s when 0.
+	BodyTimeout time.Duration
 }
 
 // handler has what all endpoints share.
@@ -99,6 +104,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	o.MaxInFlight = cmp.Or(o.MaxInFlight, defaultMaxInFlight)
 	o.QueueTimeout = cmp.Or(o.QueueTimeout, defaultQueueTimeout)
 	o.Timeout = cmp.Or(o.Timeout, defaultTimeout)
+	o.BodyTimeout = cmp.Or(o.BodyTimeout, defaultBodyTimeout)
 	m, err := newMetrics(o.Registerer)
 	if err != nil {
 		return nil, err

@@ -68,7 +68,7 @@ func (h *handler) serve(e endpoint) http.Handler {
 		}()
 		ctx, cancel := context.WithTimeout(r.Context(), h.budget(r))
 		defer cancel()
-		if err := h.review(ctx, e, r, in, out, &outcome); err != nil {
+		if err := h.review(ctx, e, w, r, in, out, &outcome); err != nil {
 			h.answerError(w, e, err, &outcome)
 			return
 		}
@@ -81,7 +81,7 @@ func (h *handler) serve(e endpoint) http.Handler {
 }
 
 // review reads a request, has it judged and writes the answer to out.
-func (h *handler) review(ctx context.Context, e endpoint, r *http.Request, in, out *bytes.Buffer, o *outcome) error {
+func (h *handler) review(ctx context.Context, e endpoint, w http.ResponseWriter, r *http.Request, in, out *bytes.Buffer, o *outcome) error {
 	if err := acceptable(r); err != nil {
 		return err
 	}
@@ -89,9 +89,13 @@ func (h *handler) review(ctx context.Context, e endpoint, r *http.Request, in, o
 		return err
 	}
 	defer func() { <-h.slots }()
+	// Whoever has a turn and sends nothing takes it from the others.
+	deadline := http.NewResponseController(w)
+	_ = deadline.SetReadDeadline(time.Now().Add(h.BodyTimeout)) // not every connection has one
 	if err := readBody(r, in); err != nil {
 		return err
 	}
+	_ = deadline.SetReadDeadline(time.Time{})
 	req, err := decodeReview(in.Bytes())
 	if err != nil {
 		return err
@@ -215,6 +219,8 @@ func buffer() *bytes.Buffer {
 
 func release(b *bytes.Buffer) {
 	if b.Cap() <= maxPooled {
+		// The next body may be shorter, and this one a Secret.
+		clear(b.Bytes())
 		b.Reset()
 		buffers.Put(b)
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"strings"
 	"sync"
@@ -213,6 +214,35 @@ func TestHardCase8Overload(t *testing.T) {
 	if code, answer := d.status("/validate/namespaces", remove(t, s.Namespace)); code != http.StatusInternalServerError || !strings.Contains(answer, "could not check") {
 		t.Errorf("got %d %q, want 500 could not check", code, answer)
 	}
+}
+
+// TestHardCase8SlowBodies: whoever takes a turn and then sends nothing does not
+// keep it from the others.
+func TestHardCase8SlowBodies(t *testing.T) {
+	t.Parallel()
+	c, s := scheme()
+	d := open(t, c, func(o *admission.Options) {
+		o.MaxInFlight, o.QueueTimeout, o.BodyTimeout = 1, 5*time.Second, 50*time.Millisecond
+	})
+	reader, writer := io.Pipe()
+	began := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		resp, err := d.client.Post(d.server.URL+"/validate", "application/json", reader)
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+	})
+	wg.Go(func() {
+		_, _ = writer.Write([]byte("{")) // returns when the request is under way
+		close(began)
+	})
+	<-began
+	if code, answer := d.status("/validate", create(t, sdkPod(s))); code != http.StatusOK {
+		t.Errorf("got %d %q, want a verdict", code, answer)
+	}
+	_ = writer.Close()
+	wg.Wait()
 }
 
 // TestHardCase9NotReady: before everything was read nothing is allowed, and

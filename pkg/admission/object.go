@@ -31,6 +31,8 @@ const (
 	posture
 	// own objects are mojasec's; guards come first.
 	own
+	// binding objects give a pod a node, and labels and annotations with it.
+	binding
 	// scaler objects change the number of pods.
 	scaler
 )
@@ -72,6 +74,7 @@ func clusterWide(k kind) kind {
 // are still there mean the same.
 var kinds = map[schema.GroupKind]kind{
 	{Kind: "Pod"}:                                       typed[corev1.Pod](pod),
+	{Kind: "Binding"}:                                   typed[corev1.Binding](binding),
 	{Kind: "ReplicationController"}:                     typed[corev1.ReplicationController](podMaker),
 	{Group: "apps", Kind: "Deployment"}:                 typed[appsv1.Deployment](podMaker),
 	{Group: "apps", Kind: "StatefulSet"}:                typed[appsv1.StatefulSet](podMaker),

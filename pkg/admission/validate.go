@@ -62,6 +62,8 @@ func (h *handler) admit(ctx context.Context, req *request, lenient bool) (admiss
 		v, err = h.reviewPosture(ctx, rv, snap, lenient)
 	case own:
 		v, err = h.reviewOwn(ctx, rv, snap)
+	case binding:
+		v = h.reviewBinding(rv, snap)
 	case scaler:
 		v, err = h.reviewScaler(ctx, rv, snap)
 	}

@@ -34,6 +34,9 @@ func identified(sub *Subject, c *Container, snap *Snapshot) Result {
 	w := sub.Workload
 	v := snap.Value(w, c, SettingDFSPID)
 	at := func() *field.Path { return settingPath(w, c, v, SettingDFSPID) }
+	if p, ok := c.onCommandLine(w, SettingDFSPID); ok {
+		return failed(Violation{Field: p, Detail: fmt.Sprintf("container %s changes DFSP_ID on its command line, where no rule can follow it; set it in env", c.Name)})
+	}
 	switch {
 	case v.Dangling != "":
 		return failed(Violation{Field: at(), Detail: fmt.Sprintf("DFSP_ID comes from %s, which does not exist", v.Dangling)})
@@ -55,25 +58,32 @@ func identified(sub *Subject, c *Container, snap *Snapshot) Result {
 	if id := snap.DFSP(w); id.Presence == Present && id.Text != v.Text {
 		found = append(found, Violation{Field: at(), Detail: fmt.Sprintf("DFSP_ID is %q here and %q in another container of the pod", v.Text, id.Text)})
 	}
-	if other, ok := snap.otherClaim(w, v.Text); ok {
-		found = append(found, Violation{
+	if other := snap.otherClaim(w, v.Text); other != nil {
+		v := Violation{
 			Field:   at(),
-			Detail:  fmt.Sprintf("DFSP %q is also claimed by %s, of another owner", v.Text, other),
-			Related: []Location{{Ref: other, Message: "claims the same DFSP"}},
-		})
+			Detail:  fmt.Sprintf("DFSP %q is also claimed by %s, of another owner", v.Text, other.Ref),
+			Related: []Location{{Ref: other.Ref, Message: "claims the same DFSP"}},
+		}
+		if snap.stranger(other, w.Ref.Namespace) {
+			v.Severity = new(Warning)
+		}
+		found = append(found, v)
 	}
 	return failedOrPassed(found)
 }
 
-// otherClaim returns a workload of another owner that acts for a DFSP.
-func (s *Snapshot) otherClaim(w *Workload, dfsp string) (Ref, bool) {
+// otherClaim returns a workload of another owner that acts for a DFSP; a
+// stranger only where nobody else does.
+func (s *Snapshot) otherClaim(w *Workload, dfsp string) *Workload {
+	var stranger *Workload
 	for _, o := range s.whole().sdks[dfsp] {
-		if o.workload.Job || w.Job {
+		if o.workload.Job || w.Job || (o.workload.Ref.Namespace == w.Ref.Namespace && o.workload.ServiceAccount == w.ServiceAccount) {
 			continue
 		}
-		if o.workload.Ref.Namespace != w.Ref.Namespace || o.workload.ServiceAccount != w.ServiceAccount {
-			return o.workload.Ref, true
+		if !s.stranger(o.workload, w.Ref.Namespace) {
+			return o.workload
 		}
+		stranger = o.workload
 	}
-	return Ref{}, false
+	return stranger
 }

@@ -17,7 +17,8 @@ var checkILPSecretNotDefault = Check{
 are public. With such a secret whoever sees an ILP packet can compute its fulfilment. Judged are
 ` + "`ILP_SECRET`, `CONNECTOR_ILP_SECRET` and `FSPIOP_ILP_SECRET`" + ` in every container, from a literal, a
 ConfigMap, a Secret or ` + "`envFrom`" + `; Secrets and ConfigMaps themselves; documents inside them such as the
-Testing Toolkit's ` + "`user_config.json`" + `; and Helm values. White space and quotes around the value do not
+Testing Toolkit's ` + "`user_config.json`" + `; and Helm values. A value that nobody can tell before the pod runs
+(a file, a resource, parts put together, a command line that changes it) counts as one. White space and quotes around the value do not
 count. Reports give the number of the default, never its text. The Profile can add more
 (` + "`spec.publishedSecrets`" + `).`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
@@ -56,10 +57,15 @@ func defaultsInPod(sub *Subject, snap *Snapshot) Result {
 	for i := range w.Containers {
 		c := &w.Containers[i]
 		for _, l := range c.line {
-			if what, bad := snap.publishedDefault(Value{Secret: l.secret, Tag: l.tag}); bad {
-				applies = true
-				found = append(found, Violation{Field: c.Path(w).Child(l.member).Index(l.index), Detail: fmt.Sprintf("%s on the command line of container %s is %s", l.name, c.Name, what)})
+			switch what, bad := snap.publishedDefault(Value{Secret: l.secret, Tag: l.tag}); {
+			case !isSecretSetting(l.name):
+				continue
+			case bad:
+				found = append(found, Violation{Field: l.path(c.Path(w)), Detail: fmt.Sprintf("%s on the command line of container %s is %s", l.name, c.Name, what)})
+			case !l.plain && c.SDK && l.name == SettingILPSecret:
+				found = append(found, Violation{Field: l.path(c.Path(w)), Detail: fmt.Sprintf("container %s changes %s on its command line, where no rule can follow it; set it in env", c.Name, l.name)})
 			}
+			applies = true
 		}
 		for _, name := range ilpSecretSettings {
 			v := snap.Value(w, c, name)
@@ -69,7 +75,11 @@ func defaultsInPod(sub *Subject, snap *Snapshot) Result {
 			applies = true
 			if what, bad := snap.publishedDefault(v); bad {
 				found = append(found, Violation{Field: settingPath(w, c, v, name), Detail: fmt.Sprintf("%s of container %s is %s", name, c.Name, what)})
-			} else if fact := v.missing(w, name); v.Presence == Unknown && !slices.Contains(missing, fact) {
+			} else if fact := v.missing(w, name); v.Presence != Unknown || slices.Contains(missing, fact) {
+				continue
+			} else if fact.Kind == FactSetting { // the pod's own doing
+				found = append(found, Violation{Field: settingPath(w, c, v, name), Detail: fmt.Sprintf("nobody can tell %s of container %s before it runs; take it as a whole from a Secret", name, c.Name)})
+			} else {
 				missing = append(missing, fact)
 			}
 		}

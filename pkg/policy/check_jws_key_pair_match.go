@@ -36,14 +36,18 @@ func matchedKey(sub *Subject, k *keyAt, snap *Snapshot) Result {
 		if h.key.Fingerprint.IsZero() || h.key.Fingerprint == own {
 			continue
 		}
-		found = append(found, Violation{
+		v := Violation{
 			At: &h.data, Field: snap.entryField(h.data, h.file.Key),
 			Detail: fmt.Sprintf("peers hold key %s for %s, which signs with key %s", h.key.Fingerprint.Short(), id.Text, own.Short()),
 			Related: []Location{
 				{Ref: k.data, Field: snap.entryField(k.data, k.entry.Key), Message: "the key it signs with"},
 				{Ref: h.verifier.Ref, Message: "verifies with the other"},
 			},
-		})
+		}
+		if snap.stranger(h.verifier, sub.Ref.Namespace) {
+			v.Severity = new(Warning)
+		}
+		found = append(found, v)
 	}
 	if missing := snap.whole().unknownHolders; len(found) == 0 && len(missing) > 0 {
 		return unknown(missing[0])

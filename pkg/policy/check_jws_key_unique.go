@@ -46,7 +46,7 @@ func uniqueKey(sub *Subject, k *keyAt, snap *Snapshot) Result {
 	}
 	return failed(Violation{
 		At: &k.data, Field: snap.entryField(k.data, k.entry.Key),
-		Detail:  fmt.Sprintf("%s signs with key %s, and so does %s", orUnnamed(id.Text), k.key.Fingerprint.Short(), strings.Join(others, ", ")),
+		Detail:  fmt.Sprintf("%s signs with key %s, and so does %s", orUnnamed(id.Text), k.key.Fingerprint.Short(), enumerated(others)),
 		Related: related,
 	})
 }
@@ -58,13 +58,16 @@ func orUnnamed(dfsp string) string {
 	return dfsp
 }
 
-// otherSigners lists the DFSPs, other than one, that sign with a key.
+// otherSigners lists DFSPs, other than one, that sign with a key: not more than
+// can be told.
 func (s *Snapshot) otherSigners(key crypto.Fingerprint, dfsp string) (others []string, related []Location) {
 	for _, o := range s.whole().byKey[key] {
 		if o.dfsp == dfsp || slices.Contains(others, orUnnamed(o.dfsp)) {
 			continue
 		}
-		others = append(others, orUnnamed(o.dfsp))
+		if others = append(others, orUnnamed(o.dfsp)); len(others) > maxEnumerated {
+			break
+		}
 		related = append(related, Location{Ref: o.workload.Ref, Message: "signs with the same key"})
 	}
 	return others, related
@@ -93,9 +96,9 @@ func uniqueHeld(data *Data, snap *Snapshot) Result {
 		}
 		v := Violation{
 			Field:  dataField(data, fsps[0]+".pem"),
-			Detail: fmt.Sprintf("%s have one key, %s: each of them can sign as the others", strings.Join(fsps, ", "), key.Short()),
+			Detail: fmt.Sprintf("%s have one key, %s: each of them can sign as the others", enumerated(fsps), key.Short()),
 		}
-		for _, fsp := range fsps[1:] {
+		for _, fsp := range fsps[1:min(len(fsps), maxEnumerated)] {
 			v.Related = append(v.Related, Location{Ref: data.Ref, Field: dataField(data, fsp+".pem"), Message: "the same key"})
 		}
 		found = append(found, v)

@@ -9,7 +9,9 @@ var checkJWSSigningEnabled = Check{
 	Title: "messages are signed",
 	Fix:   "set JWS_SIGN to \"true\" or remove it; for a hub service set ENDPOINT_SECURITY.JWS.JWS_SIGN to true in its default.json",
 	Doc: `Without signatures a message proves nothing about who sent it. The SDK signs unless ` + "`JWS_SIGN`" + ` says
-otherwise; values are read as the SDK does (` + "`true`, `false`, `1`, `0`" + `, any case). The hub signs the
+otherwise; values are read as the SDK does (` + "`true`, `false`, `1`, `0`" + `, any case). Where nobody can tell the
+value before the pod runs (a file, a resource, a command line that changes it, a mounted ` + "`.env`" + ` where it is
+not set) the check fails. The hub signs the
 messages it originates itself when ` + "`ENDPOINT_SECURITY.JWS.JWS_SIGN`" + ` is true in the mounted
 ` + "`default.json`" + ` or in an environment variable such as
 ` + "`QUOTE_ENDPOINT_SECURITY__JWS__JWS_SIGN`" + `; its default is false.`,

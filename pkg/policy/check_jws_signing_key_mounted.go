@@ -26,6 +26,8 @@ emptyDir, a hostPath, a directory or a ConfigMap. What another CSI driver mounts
 ` + "`subPathExpr`" + ` with a variable that mojasec does not read, is unknown. Hub services are judged when
 their configuration says that they sign.
 
+A command line that sets the path itself, and a mounted ` + "`.env`" + ` where the variable is not set, fail.
+
 In namespaces with ` + "`mojasec.io/mode: enforce`" + ` mojasec mounts the Secret of the Profile where a pod
 mounts nothing.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
@@ -51,6 +53,14 @@ mounts nothing.`,
 func mountedKey(sub *Subject, k *keyAt, snap *Snapshot) Result {
 	if k.container == nil {
 		return notApplicable
+	}
+	if sub.Workload.Role == RoleSDK {
+		if p, ok := k.container.onCommandLine(sub.Workload, SettingSigningKeyPath); ok {
+			return failed(Violation{Field: p, Detail: fmt.Sprintf("container %s changes %s on its command line, where no rule can follow it; set it in env", k.container.Name, SettingSigningKeyPath)})
+		}
+		if file, ok := snap.dotenv(sub.Workload, k.container); ok && k.path.Presence == Absent {
+			return failed(Violation{Field: settingPath(sub.Workload, k.container, k.path, SettingSigningKeyPath), Detail: fmt.Sprintf("container %s does not set %s, and a volume provides %s, which may; set it in env", k.container.Name, SettingSigningKeyPath, quotedPath(file))})
+		}
 	}
 	if k.target.Path == "" {
 		return unknown(k.missing)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
@@ -40,6 +39,9 @@ nothing.`,
 
 // mountedPeers judges the directory of one verifier.
 func mountedPeers(w *Workload, c *Container, dir Value, snap *Snapshot) Result {
+	if p, ok := c.onCommandLine(w, SettingVerificationDir); ok && w.Role == RoleSDK {
+		return failed(Violation{Field: p, Detail: fmt.Sprintf("container %s changes %s on its command line, where no rule can follow it; set it in env", c.Name, SettingVerificationDir)})
+	}
 	if dir.Presence == Unknown || (dir.Presence == Present && !dir.IsText) {
 		return unknown(dir.missing(w, SettingVerificationDir))
 	}
@@ -76,9 +78,18 @@ func mountedPeers(w *Workload, c *Container, dir Value, snap *Snapshot) Result {
 				snap.lookedUp(o.Source.fact(w.Ref.Namespace, o.Object))
 			}
 		}
-		v := Violation{At: peers.holder, Detail: fmt.Sprintf("%s has no key for %s, whose messages will be refused (FSPIOP error 3105)", quotedPath(t.Path), strings.Join(peers.absent, ", "))}
+	}
+	known, strange := snap.strangersOnly(peers.absent, w.Ref.Namespace)
+	for i, fsps := range [][]string{known, strange} {
+		if len(fsps) == 0 {
+			continue
+		}
+		v := Violation{At: peers.holder, Detail: fmt.Sprintf("%s has no key for %s, whose messages will be refused (FSPIOP error 3105)", quotedPath(t.Path), enumerated(fsps))}
 		if peers.holder == nil {
 			v.Field = t.MountPath(c.Path(w))
+		}
+		if i == 1 {
+			v.Severity = new(Warning)
 		}
 		found = append(found, v)
 	}
@@ -137,8 +148,8 @@ func (s *Snapshot) missingPeers(w *Workload, c *Container, t *Target) (p peerFil
 		return p, fact
 	case Present:
 		p.holder, p.absent = &data.Ref, s.withoutKey(data)
-		if slices.Contains(p.absent, self) {
-			p.absent = slices.DeleteFunc(slices.Clone(p.absent), func(fsp string) bool { return fsp == self })
+		if i, ok := slices.BinarySearch(p.absent, self); ok {
+			p.absent = slices.Concat(p.absent[:i], p.absent[i+1:])
 		}
 		return p, Fact{}
 	case Absent:

@@ -56,6 +56,12 @@ func policyTLS(found []Violation, host string, p *istionetworking.TrafficPolicy,
 			return
 		}
 		mode := tls.GetMode()
+		if tls.GetInsecureSkipVerify().GetValue() {
+			found = append(found, Violation{
+				Field:  at.Child("tls", "insecureSkipVerify"),
+				Detail: fmt.Sprintf("callers of %s do not check whom they speak to; want insecureSkipVerify off", host),
+			})
+		}
 		if mode == istionetworking.ClientTLSSettings_DISABLE || mode == istionetworking.ClientTLSSettings_SIMPLE {
 			found = append(found, Violation{
 				Field:  at.Child("tls", "mode"),

@@ -29,7 +29,11 @@ A cluster without a mesh says so in the Profile: ` + "`mesh: none`" + `.`,
 		case meshUnknown:
 			return unknown(e.missing)
 		case meshOut:
-			return failed(Violation{Field: e.field(sub.Workload), Detail: "the pod will be outside the mesh: " + e.why})
+			v := Violation{Field: e.field(sub.Workload), Detail: "the pod will be outside the mesh: " + e.why}
+			if v.Field == nil { // no label of the pod helps
+				v.Fix = "run `kubectl label namespace " + sub.Ref.Namespace + " " + labelInjection + "=enabled --overwrite`"
+			}
+			return failed(v)
 		case meshIn:
 		}
 		return passed()

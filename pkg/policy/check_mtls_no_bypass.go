@@ -14,8 +14,9 @@ import (
 )
 
 // mtls-no-bypass: nothing in the pod takes its traffic out of the proxy.
-// Accepted: an absent annotation, "*", and outbound exclusions of the Profile's
-// datastore ports.
+// Accepted: an absent annotation, "*", outbound exclusions of the Profile's
+// datastore ports, and inbound exclusions of the proxy's own ports, which Istio
+// writes on pods itself where its network plugin captures the traffic.
 var checkMTLSNoBypass = Check{
 	ID: "mtls-no-bypass", Category: CategoryMTLS, Severity: Error, PodLocal: true,
 	Title: "no traffic goes around the mesh proxy",
@@ -25,14 +26,18 @@ from the proxy, an interception mode of NONE captures nothing, a process that ru
 user (1337) is not captured, and a container with NET_ADMIN can remove the capture. This check reads
 
 - ` + "`traffic.sidecar.istio.io/excludeInboundPorts`, `excludeOutboundPorts`, `excludeOutboundIPRanges`, `excludeInterfaces`" + `
+- ` + "`status.sidecar.istio.io/port`" + `: Istio does not capture it on the way in
 - ` + "`traffic.sidecar.istio.io/includeInboundPorts`, `includeOutboundIPRanges`" + ` (an empty list captures nothing; absent or ` + "`*`" + ` is fine)
 - ` + "`sidecar.istio.io/interceptionMode`, `userVolume`, `userVolumeMount`, `inject.istio.io/templates`, `ambient.istio.io/bypass-inbound-capture`" + `
 - ` + "`proxy.istio.io/config`" + `: members that only tune the proxy (such as ` + "`concurrency`, `tracing`" + `) are fine, all others a fault
+- label ` + "`security.istio.io/tlsMode`" + `, by which callers choose between mutual TLS and plain text
+- Istio's own containers with another command or arguments that capture nothing
 - containers that pass for the proxy, run as user or group 1337, are privileged or have NET_ADMIN
 - EnvoyFilters that replace the transport socket or the filter chain of a protected workload
 
 Outbound exclusions of the Profile's ` + "`datastorePorts`" + ` are accepted: databases and brokers often speak
-before the mesh does.`,
+before the mesh does. So are inbound exclusions of the proxy's own ports (15020, 15021, 15090), which Istio
+writes on pods itself where its CNI plugin is in use.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {
 		if f, ok := sub.Object.(*istionetworkingv1alpha3.EnvoyFilter); ok {
 			return envoyFilterBypass(sub, f, snap)
@@ -41,11 +46,25 @@ before the mesh does.`,
 			return notApplicable
 		}
 		found := annotationBypass(sub, snap)
+		if mode := sub.Pod.Labels[labelTLSMode]; mode != "" && mode != "istio" {
+			found = append(found, Violation{
+				Field:  sub.Workload.PodPath.Child("metadata", "labels").Key(labelTLSMode),
+				Detail: fmt.Sprintf("label %s: %q tells callers to speak plain text to the pod; want no label", labelTLSMode, mode),
+			})
+		}
 		return failedOrPassed(append(found, containerBypass(sub)...))
 	},
 }
 
+// labelTLSMode is what callers with auto mTLS go by. Istio writes "istio" on the
+// pods it injects, unless the pod says something else.
+const labelTLSMode = "security.istio.io/tlsMode"
+
 const trafficPrefix = "traffic.sidecar.istio.io/"
+
+// proxyPorts are those on which the proxy itself answers: its status, its health,
+// its statistics. Istio never captures them.
+var proxyPorts = []int32{15020, 15021, 15090}
 
 // annotationBypass judges the annotations of the pod, in the order of names.
 func annotationBypass(sub *Subject, snap *Snapshot) []Violation {
@@ -90,6 +109,10 @@ func bypass(key, value string, datastore []int32) string {
 		if value != "" && value != "REDIRECT" && value != "TPROXY" {
 			return "captures no traffic; want REDIRECT or TPROXY"
 		}
+	case "status.sidecar.istio.io/port":
+		if value != "0" && len(portsBeyond(value, proxyPorts)) > 0 {
+			return "lets this port in without mutual TLS; want 15020 or no annotation"
+		}
 	case "inject.istio.io/templates":
 		if value != "" && value != "sidecar" {
 			return "replaces what Istio injects; want sidecar"
@@ -115,7 +138,7 @@ func bypass(key, value string, datastore []int32) string {
 func trafficBypass(name, value string, datastore []int32) string {
 	switch name {
 	case "excludeInboundPorts":
-		if value != "" {
+		if len(portsBeyond(value, proxyPorts)) > 0 {
 			return "lets these ports in without mutual TLS; want none"
 		}
 	case "excludeOutboundPorts":
@@ -234,6 +257,9 @@ func containerBypass(sub *Subject) []Violation {
 		if c.Name == proxyContainer && !istio {
 			found = append(found, Violation{Field: c.Path(sub.Workload).Child("image"), Detail: fmt.Sprintf("container %s runs image %q: Istio takes it for its proxy; want image auto, or another name", c.Name, image)})
 		}
+		if why, member := misuse(spec, c); istio && why != "" {
+			found = append(found, Violation{Field: c.Path(sub.Workload).Child(member), Detail: fmt.Sprintf("container %s %s", c.Name, why)})
+		}
 		if sc == nil {
 			continue
 		}
@@ -251,6 +277,66 @@ func containerBypass(sub *Subject) []Violation {
 		}
 	}
 	return found
+}
+
+// misuse says what one of Istio's own containers does instead of its work, and
+// in which member it says so; "" when it does its work.
+func misuse(spec *corev1.PodSpec, c *Container) (why, member string) {
+	var own *corev1.Container
+	switch c.Kind {
+	case MainContainer:
+		own = &spec.Containers[c.Index]
+	case InitContainer, NativeSidecar:
+		own = &spec.InitContainers[c.Index]
+	case EphemeralContainer:
+		common := corev1.Container(spec.EphemeralContainers[c.Index].EphemeralContainerCommon)
+		own = &common
+	}
+	switch c.Name {
+	case proxyContainer:
+		if len(own.Command) > 0 {
+			return "has a command of its own: Istio's proxy does not run; want none", "command"
+		}
+		if !startsProxy(own) {
+			return "has other arguments than Istio's proxy: it does not run; want none", "args"
+		}
+	case "istio-init", "istio-validation":
+		if len(own.Command) > 0 {
+			return "has a command of its own: no traffic is captured; want none", "command"
+		}
+		if len(own.Args) > 0 && own.Args[0] != "istio-iptables" || capturesNothing(own.Args) {
+			return "has arguments with which not all traffic is captured; want none", "args"
+		}
+	}
+	return "", ""
+}
+
+// startsProxy tells whether the command line is that of Istio's proxy: that of
+// its image, with the arguments that Istio gives it or none so far.
+func startsProxy(c *corev1.Container) bool {
+	return len(c.Command) == 0 && (len(c.Args) == 0 || c.Args[0] == "proxy") && isIstioContainer(c.Name, c.Image)
+}
+
+// capturesNothing tells whether the arguments of istio-iptables leave out all
+// inbound ports, all outbound addresses, or the redirection itself.
+func capturesNothing(args []string) bool {
+	for i, arg := range args {
+		name, value, ok := strings.Cut(arg, "=")
+		if !ok && i+1 < len(args) {
+			value = args[i+1]
+		}
+		switch name {
+		case "-i", "--istio-service-cidr", "-b", "--istio-inbound-ports":
+			if strings.TrimSpace(value) == "" {
+				return true
+			}
+		case "-m", "--istio-inbound-interception-mode":
+			if value != "REDIRECT" && value != "TPROXY" {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func isProxyID(id *int64) bool { return id != nil && *id == proxyUser }
@@ -322,8 +408,7 @@ func envoyFilterBypass(sub *Subject, f *istionetworkingv1alpha3.EnvoyFilter, sna
 
 func patchBypass(p *istionetworking.EnvoyFilter_EnvoyConfigObjectPatch) string {
 	op := p.GetPatch().GetOperation()
-	whole := op == istionetworking.EnvoyFilter_Patch_REMOVE || op == istionetworking.EnvoyFilter_Patch_REPLACE ||
-		op == istionetworking.EnvoyFilter_Patch_ADD || op == istionetworking.EnvoyFilter_Patch_INSERT_FIRST
+	whole := op != istionetworking.EnvoyFilter_Patch_MERGE
 	switch p.GetApplyTo() {
 	case istionetworking.EnvoyFilter_LISTENER, istionetworking.EnvoyFilter_FILTER_CHAIN, istionetworking.EnvoyFilter_CLUSTER:
 		if whole {
@@ -331,7 +416,7 @@ func patchBypass(p *istionetworking.EnvoyFilter_EnvoyConfigObjectPatch) string {
 		}
 	default:
 	}
-	if hasMember(p.GetPatch().GetValue().AsMap(), "transport_socket", "transportSocket", "transport_socket_matches", "filter_chains", "filterChains") {
+	if hasMember(p.GetPatch().GetValue().AsMap(), "transport_socket", "transportSocket", "transport_socket_matches", "filter_chains", "filterChains", "default_filter_chain", "defaultFilterChain") {
 		return "replaces the transport socket: traffic may pass without mutual TLS"
 	}
 	return ""

@@ -48,6 +48,13 @@ func (x *expander) annotation(e *corev1.EnvVar) (string, bool) {
 // value expands the literal value of env[i]. ok is false when it is too long to
 // be told.
 func (x *expander) value(i int) (parts []part, ok bool) {
+	x.fill(i)
+	parts = x.expand(x.env[i].Value)
+	return parts, x.spent < maxExpansion
+}
+
+// fill makes the variables before env[i] known.
+func (x *expander) fill(i int) {
 	if x.known == nil {
 		x.known = make(map[string][]part, i)
 	}
@@ -64,8 +71,6 @@ func (x *expander) value(i int) (parts []part, ok bool) {
 		}
 		x.known[e.Name] = x.expand(e.Value)
 	}
-	parts = x.expand(x.env[i].Value)
-	return parts, x.spent < maxExpansion
 }
 
 // expand resolves the references in one value. Its length is bounded by what

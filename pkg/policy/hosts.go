@@ -28,6 +28,7 @@ type host struct {
 // false for hosts outside the cluster.
 func (s *Snapshot) parseHost(text, ns string) (host, bool) {
 	suffix := ".svc." + s.profile.ClusterDomain
+	text = strings.TrimSuffix(strings.ToLower(text), ".") // names in DNS
 	tail, wild := strings.CutPrefix(text, "*")
 	switch {
 	case text == "":

@@ -49,6 +49,9 @@ func (s *Snapshot) DFSP(w *Workload) Identity {
 // usesExternalKeys tells SDKs that get their keys over a websocket from the
 // connection manager (PM4ML_ENABLED): what they mount is a placeholder.
 func (s *Snapshot) usesExternalKeys(w *Workload, c *Container) bool {
+	if _, changes := c.onCommandLine(w, SettingPM4ML); changes {
+		return false
+	}
 	on, known := s.Value(w, c, SettingPM4ML).Switch(false)
 	return on && known
 }

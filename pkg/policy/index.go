@@ -17,7 +17,8 @@ type lazyIndex struct {
 // index says who in a namespace signs with what, and what peers hold.
 type index struct {
 	// signers are the workloads that sign messages, by DFSP; the hub's under
-	// its participant name.
+	// its participant name. As in all lists here, of those that are alike to
+	// every rule there are at most two.
 	signers map[string][]signer
 	// sdks are the SDKs, by DFSP.
 	sdks map[string][]owner
@@ -94,8 +95,34 @@ func (s *Snapshot) quiet() *Snapshot {
 // it. Whoever shares a Snapshot between reviews calls it before.
 func (s *Snapshot) Prepare() { s.whole() }
 
+// alike counts workloads by what tells them apart in a list of an index. Of
+// those that are alike two are enough: one may be the subject itself. Else each
+// of ten thousand pods of a DFSP would be compared with all others.
+type alike map[any]int
+
+func (a alike) enough(what any) bool {
+	a[what]++
+	return a[what] > 2
+}
+
+type (
+	alikeSDK struct {
+		dfsp, account string
+		job           bool
+	}
+	alikeSigner struct {
+		dfsp string
+		key  crypto.Fingerprint
+	}
+	alikeSignature alikeSigner // in signers instead of byKey
+	alikeILP       struct {
+		dfsp   string
+		secret crypto.Tag
+	}
+)
+
 func (s *Snapshot) buildIndex(sh *shard) *index {
-	ix := newIndex()
+	ix, seen := newIndex(), alike{}
 	for _, m := range sh.workloads {
 		w := m.Workload
 		if !w.Role.Mojaloop() {
@@ -114,15 +141,20 @@ func (s *Snapshot) buildIndex(sh *shard) *index {
 		}
 		ix.addHeld(s, w)
 		if s.signs(w) {
-			ix.addSigner(s, who)
+			ix.addSigner(s, who, seen)
 		}
 		if w.Role != RoleSDK {
 			continue
 		}
-		ix.sdks[who.dfsp] = append(ix.sdks[who.dfsp], who)
+		if !seen.enough(alikeSDK{who.dfsp, w.ServiceAccount, w.Job}) {
+			ix.sdks[who.dfsp] = append(ix.sdks[who.dfsp], who)
+		}
 		for _, c := range w.SDKs() {
 			switch v := s.Value(w, c, SettingILPSecret); {
 			case v.Presence == Present && !v.Tag.IsZero():
+				if seen.enough(alikeILP{who.dfsp, v.Tag}) {
+					continue
+				}
 				ix.byILP[v.Tag] = append(ix.byILP[v.Tag], who)
 			case v.Presence == Unknown:
 				ix.unknownSecrets = append(ix.unknownSecrets, v.missing(w, SettingILPSecret))
@@ -142,18 +174,22 @@ func (ix *index) addAccount(who owner) {
 	}
 }
 
-func (ix *index) addSigner(s *Snapshot, who owner) {
+func (ix *index) addSigner(s *Snapshot, who owner, seen alike) {
 	sg := signer{owner: who}
 	for _, k := range s.signingKeys(who.workload) {
 		switch {
 		case k.hasKey:
 			sg.key = k.key.Fingerprint
-			ix.byKey[sg.key] = append(ix.byKey[sg.key], sg)
+			if !seen.enough(alikeSigner{who.dfsp, sg.key}) {
+				ix.byKey[sg.key] = append(ix.byKey[sg.key], sg)
+			}
 		case k.presence == Unknown && k.missing != (Fact{}):
 			ix.unknownSigners = append(ix.unknownSigners, k.missing)
 		}
 	}
-	ix.signers[who.dfsp] = append(ix.signers[who.dfsp], sg)
+	if !seen.enough(alikeSignature{who.dfsp, sg.key}) {
+		ix.signers[who.dfsp] = append(ix.signers[who.dfsp], sg)
+	}
 }
 
 func (ix *index) addHeld(s *Snapshot, w *Workload) {

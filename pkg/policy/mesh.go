@@ -290,10 +290,11 @@ func optsOut(w *Workload, mesh v1alpha1.Mesh) bool {
 }
 
 // autoMesh reads the kind of mesh from labels: ambient where the namespace asks
-// for it, else sidecars. The label of a pod alone proves no ambient mesh; it
-// counts where the labels of its namespace are not known.
+// for it and the pod has no label that asks for a sidecar, else sidecars. The
+// label of a pod alone proves no ambient mesh; it counts where the labels of its
+// namespace are not known.
 func autoMesh(w *Workload, labels map[string]string, presence Presence) v1alpha1.Mesh {
-	if labels[labelDataplaneMode] == "ambient" && w.Mesh.Inject != "true" ||
+	if labels[labelDataplaneMode] == "ambient" && w.Labels[labelInject] != "true" ||
 		presence == Unknown && w.Mesh.DataplaneMode == "ambient" {
 		return meshAmbient
 	}
@@ -323,6 +324,12 @@ func (s *Snapshot) ambientEnrolment(w *Workload, e enrolment, labels map[string]
 	return e
 }
 
+// hasRevision tells whether a revision of Istio is the one that is known to
+// inject: that of the Profile, else the default.
+func (s *Snapshot) hasRevision(rev string) bool {
+	return rev == s.profile.Revision || rev == "default" && s.profile.Revision == ""
+}
+
 // sidecarEnrolment follows the selectors of Istio's injection webhook: a pod
 // reaches it through its namespace, or through its own labels; an annotation
 // alone does not. What reaches it may still opt out.
@@ -333,17 +340,27 @@ func (s *Snapshot) sidecarEnrolment(w *Workload, e enrolment, labels map[string]
 		e.member = "annotations"
 	}
 	rev := w.Mesh.Revision
+	injection, said := labels[labelInjection]
 	switch {
-	case labels[labelInjection] == "disabled": // Istio's webhook never sees its pods
+	case said && injection != "enabled": // whatever it is, Istio's webhook never sees the pods
 		e.state = meshOut
-		e.why = "the label " + labelInjection + ": disabled of its namespace keeps it out of the mesh"
+		e.why = "the label " + labelInjection + ": " + injection + " of its namespace keeps it out of the mesh"
+		if injection != "disabled" {
+			e.why += " (only enabled lets it in)"
+		}
 		e.member = ""
 	case optsOut(w, meshSidecar):
 		e.state = meshOut
 		e.why = labelInject + ": " + w.Mesh.Inject + " keeps it out of the mesh"
-	case labels[labelInjection] == "enabled", labels[labelInjection] == "" && labels[labelRevision] != "":
+	case said:
 		e.state = meshIn
-	case rev != "" && (rev == s.profile.Revision || rev == "default" && s.profile.Revision == ""):
+	case labels[labelRevision] != "": // and Istio does not look at the pod's own
+		e.state = meshIn
+		if !s.hasRevision(labels[labelRevision]) {
+			// During an upgrade there are two, and the Profile names one.
+			e.state, e.missing = meshUnknown, Fact{Kind: FactMesh, Name: "revision " + labels[labelRevision]}
+		}
+	case rev != "" && s.hasRevision(rev):
 		e.state = meshIn
 	case rev != "" && s.profile.Revision == "":
 		e.state, e.missing = meshUnknown, Fact{Kind: FactMesh, Name: "revision " + rev}

@@ -65,6 +65,10 @@ func ILPSecretSettings() []string { return slices.Clone(ilpSecretSettings[:]) }
 
 var ilpSecretSettings = [...]string{SettingILPSecret, "CONNECTOR_ILP_SECRET", "FSPIOP_ILP_SECRET"}
 
+// ProxyPorts returns the ports of the proxy itself, which may be left out of the
+// capture on the way in.
+func ProxyPorts() []int32 { return slices.Clone(proxyPorts) }
+
 // HarmlessProxyConfig returns the members of the annotation
 // proxy.istio.io/config, and the proxy's environment variables in its
 // proxyMetadata, that mtls-no-bypass accepts.

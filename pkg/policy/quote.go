@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"regexp"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -32,4 +33,17 @@ func quotedPath(path string) string {
 		return path
 	}
 	return quoted(path)
+}
+
+// maxEnumerated is how many names a detail lists. A report on ten thousand
+// workloads that share something must not list each of them in each finding.
+const maxEnumerated = 20
+
+// enumerated is how a detail lists names: with more than maxEnumerated, the
+// first of them.
+func enumerated(names []string) string {
+	if len(names) > maxEnumerated {
+		return strings.Join(names[:maxEnumerated], ", ") + " and others"
+	}
+	return strings.Join(names, ", ")
 }

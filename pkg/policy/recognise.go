@@ -124,7 +124,7 @@ type recogniser struct {
 func (r *recogniser) recognise(w *Workload) {
 	w.Role = RoleOther
 	for i := range w.Containers {
-		if c := &w.Containers[i]; c.Name != proxyContainer {
+		if c := &w.Containers[i]; !isIstioContainer(c.Name, c.image) {
 			r.container(w, c)
 		}
 	}
@@ -212,8 +212,19 @@ func sets(c *Container, name string) bool {
 
 // isEventHandler tells the SDK's bulk event handlers from its API service:
 // same image, other start script, and they sign nothing. The whole command line
-// must be that of the chart: a shell could start anything beside it.
-func isEventHandler(command, args []string) bool {
+// must be that of the chart: a shell could start anything beside it, and so can
+// another package.json, or a variable that tells npm what to start.
+func isEventHandler(c *corev1.Container) bool {
+	const scripts = hubWorkingDir + "/package.json"
+	if c.WorkingDir != "" && c.WorkingDir != hubWorkingDir ||
+		slices.ContainsFunc(c.VolumeMounts, func(m corev1.VolumeMount) bool { return isBelow(scripts, cleanMountPath(m.MountPath)) }) ||
+		slices.ContainsFunc(c.Env, func(e corev1.EnvVar) bool {
+			name := strings.ToLower(e.Name)
+			return name == "node_options" || name == "path" || strings.HasPrefix(name, "npm_") || strings.HasPrefix(name, "yarn_")
+		}) {
+		return false
+	}
+	command, args := c.Command, c.Args
 	if n := len(command) + len(args); n < 2 || n > 3 {
 		return false
 	}
@@ -321,7 +332,7 @@ func (w *Workload) markUnknownContainers() {
 	marked := false
 	for i := range w.Containers {
 		c := &w.Containers[i]
-		if c.Kind != MainContainer || c.Name == proxyContainer {
+		if c.Kind != MainContainer || isIstioContainer(c.Name, c.image) {
 			continue
 		}
 		if first == nil {

@@ -75,7 +75,7 @@ func (s *Snapshot) unmasked(w *Workload) *Workload {
 	out := w
 	for i := range w.Containers {
 		c := &w.Containers[i]
-		if c.Name == proxyContainer || c.Kind == EphemeralContainer {
+		if isIstioContainer(c.Name, c.image) || c.Kind == EphemeralContainer {
 			continue
 		}
 		if s.mountsSigningKey(out, c) || (len(c.EnvFrom) > 0 && s.readsSDKSettings(out, c)) {
@@ -114,8 +114,11 @@ func (s *Snapshot) mountsSigningKey(w *Workload, c *Container) bool {
 			continue
 		}
 		for src := range volumeSources(&w.Volumes[i].VolumeSource) {
+			if src.source != FromSecret {
+				continue
+			}
 			data, presence := s.data(src.source, w.Ref.Namespace, src.object)
-			if presence != Present || src.source != FromSecret {
+			if presence != Present {
 				continue
 			}
 			for _, key := range data.private {
@@ -132,11 +135,15 @@ func (s *Snapshot) mountsSigningKey(w *Workload, c *Container) bool {
 // not.
 func (s *Snapshot) isOthersKey(w *Workload, key crypto.Fingerprint) bool {
 	ix := s.whole()
-	names := ix.heldKeys[key]
-	if w.Role != RoleHub {
-		return len(names) > 0
-	}
-	return slices.ContainsFunc(names, func(fsp string) bool { return len(ix.sdks[fsp]) > 0 })
+	return slices.ContainsFunc(ix.heldKeys[key], func(fsp string) bool {
+		if w.Role == RoleHub && len(ix.sdks[fsp]) == 0 {
+			return false
+		}
+		// A public key is no secret: a stranger who holds it makes nobody an SDK.
+		return slices.ContainsFunc(ix.held[fsp], func(h heldKey) bool {
+			return h.key.Fingerprint == key && !s.stranger(h.verifier, w.Ref.Namespace)
+		})
+	})
 }
 
 // inject makes the pod of a subject right where admission would, and notes

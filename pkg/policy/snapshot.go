@@ -210,6 +210,9 @@ func (s *Snapshot) ConfigMap(ns, name string) (*Data, Presence) {
 }
 
 func (s *Snapshot) data(source SettingSource, ns, name string) (*Data, Presence) {
+	if source != FromSecret && source != FromConfigMap {
+		return nil, Absent
+	}
 	if sh := s.shard(ns); sh != nil {
 		list := sh.configMaps
 		if source == FromSecret {

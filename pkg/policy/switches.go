@@ -3,12 +3,8 @@ package policy
 import (
 	"fmt"
 	"path"
-	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-
-	"github.com/mojasec/mojasec/pkg/crypto"
 )
 
 // switchRule judges a boolean of an SDK: it must not be what is weak.
@@ -47,11 +43,13 @@ func (r switchRule) container(sub *Subject, c *Container, snap *Snapshot) Result
 		return failed(Violation{Field: settingPath(w, c, v, r.setting), Detail: fmt.Sprintf("%s comes from %s, which does not exist", r.setting, v.Dangling)})
 	}
 	if v.Presence == Absent {
-		if fact, ok := dotenv(w, c); ok {
-			return unknown(fact)
+		if file, ok := snap.dotenv(w, c); ok {
+			return failed(Violation{Field: settingPath(w, c, v, r.setting), Detail: fmt.Sprintf("container %s does not set %s, and a volume provides %s, which may; set it in env", c.Name, r.setting, quotedPath(file))})
 		}
 	}
 	switch on, known := v.Switch(r.byDefault); {
+	case !known && v.missing(w, r.setting).Kind == FactSetting: // the pod's own doing
+		return failed(Violation{Field: settingPath(w, c, v, r.setting), Detail: fmt.Sprintf("nobody can tell %s of container %s before it runs; set it as a literal, or from a ConfigMap", r.setting, c.Name)})
 	case !known:
 		return unknown(v.missing(w, r.setting))
 	case on != r.want:
@@ -63,77 +61,21 @@ func (r switchRule) container(sub *Subject, c *Container, snap *Snapshot) Result
 	return passed()
 }
 
-// lineSetting is a setting in the command or the arguments of a container.
-type lineSetting struct {
-	name   string
-	member string
-	index  int
-	// secret and tag describe the value of a secret, as far as a shell's first
-	// word of it goes.
-	secret crypto.SecretFacts
-	tag    crypto.Tag
-}
-
-// lineSettings finds NAME= in the command and the arguments of a container, for
-// the switches that rules judge, and for ILP_SECRET.
-func lineSettings(c *corev1.Container, h *crypto.Hasher) []lineSetting {
-	var found []lineSetting
-	for l, args := range [...][]string{c.Command, c.Args} {
-		for i, arg := range args {
-			if !strings.Contains(arg, "=") {
-				continue
-			}
-			for _, name := range [...]string{
-				SettingJWSSign, SettingJWSSignPutParties, SettingValidateJWS, SettingValidatePutParties,
-				SettingCheckILP, SettingWithoutQuote, SettingILPSecret,
-			} {
-				_, after, ok := strings.Cut(arg, name+"=")
-				if !ok {
-					continue
-				}
-				set := lineSetting{name: name, member: [...]string{"command", "args"}[l], index: i}
-				if isSecretSetting(name) {
-					value := []byte(firstWord(after))
-					set.secret, set.tag = crypto.DescribeSecret(value), h.Sum(crypto.TrimSecret(value))
-				}
-				found = append(found, set)
-			}
-		}
-	}
-	return found
-}
-
-// firstWord is what a shell would take for a value: up to its quote, else to
-// what ends a word.
-func firstWord(text string) string {
-	if text != "" && strings.Contains(`"'`, text[:1]) {
-		word, _, _ := strings.Cut(text[1:], text[:1])
-		return word
-	}
-	if end := strings.IndexAny(text, " \t\n;&|)"); end >= 0 {
-		return text[:end]
-	}
-	return text
-}
-
-// onCommandLine tells where a container sets a variable on its command line.
-func (c *Container) onCommandLine(w *Workload, name string) (*field.Path, bool) {
-	for _, l := range c.line {
-		if l.name == name {
-			return c.Path(w).Child(l.member).Index(l.index), true
-		}
-	}
-	return nil, false
-}
-
 // dotenv tells that a volume provides the .env file of the working directory,
 // from which the SDK takes what its environment does not have.
-func dotenv(w *Workload, c *Container) (Fact, bool) {
+func (s *Snapshot) dotenv(w *Workload, c *Container) (file string, ok bool) {
 	t := w.Resolve(c, ".env")
 	if t.Mount == nil || len(cleanMountPath(t.Mount.MountPath)) < len(path.Dir(t.Path)) {
-		return Fact{}, false
+		return "", false
 	}
-	return Fact{Kind: FactSetting, Namespace: w.Ref.Namespace, Name: t.Path}, true
+	switch t.Kind {
+	case VolumeSecret, VolumeConfigMap, VolumeProjected:
+		if _, _, presence, _ := s.Entry(w.Ref.Namespace, t.Origins); presence == Absent {
+			return "", false
+		}
+	default:
+	}
+	return t.Path, true
 }
 
 // hubPlace is where a boolean of a hub service is set.

@@ -111,15 +111,15 @@ func (c *Container) Path(w *Workload) *field.Path {
 	return w.PodPath.Child("spec", list).Index(c.Index)
 }
 
-// SDKs returns the containers that run the SDK as a server: main containers and
-// native sidecars; for a pod without any of those, whatever runs the SDK. It is
+// SDKs returns the containers that run the SDK as a server: main containers,
+// native sidecars and those that are added to a running pod; for a pod without any of those, whatever runs the SDK. It is
 // empty for pods that are no SDK.
 func (w *Workload) SDKs() []*Container {
 	var servers, others []*Container
 	for i := range w.Containers {
 		switch c := &w.Containers[i]; {
 		case !c.SDK:
-		case c.Kind == MainContainer || c.Kind == NativeSidecar:
+		case c.Kind != InitContainer:
 			servers = append(servers, c)
 		default:
 			others = append(others, c)
@@ -209,10 +209,13 @@ func (w *Workload) addContainer(c *corev1.Container, kind ContainerKind, index i
 	settings, from := environment(c, pod.Annotations, h)
 	w.Containers = append(w.Containers, Container{
 		Name: c.Name, Kind: kind, Index: index, WorkingDir: c.WorkingDir,
-		image: repository(c.Image), handler: isEventHandler(c.Command, c.Args), line: lineSettings(c, h), nonRoot: nonRoot(pod.Spec.SecurityContext, c.SecurityContext),
+		image: repository(c.Image), handler: isEventHandler(c), line: lineSettings(c, h), nonRoot: nonRoot(pod.Spec.SecurityContext, c.SecurityContext),
 		Settings: settings, EnvFrom: from, Mounts: c.VolumeMounts,
 	})
-	if c.Name == proxyContainer && (kind == MainContainer || kind == NativeSidecar) {
+	// Before the pod has a node, a container of that name is a claim, or the
+	// settings of the proxy that Istio is to inject.
+	placed := w.Ref.Kind == "Pod" && pod.Spec.NodeName != ""
+	if placed && c.Name == proxyContainer && startsProxy(c) && (kind == MainContainer || kind == NativeSidecar) {
 		w.Mesh.HasProxy = true
 	}
 }

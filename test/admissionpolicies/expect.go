@@ -24,6 +24,21 @@ var Unseen = map[string]string{
 	"jws-signing-enabled/off from the first of two envFrom/jws-signing-enabled":                 "the value is in a ConfigMap",
 	"jws-signing-enabled/hub off through envFrom/jws-signing-enabled":                           "the value is in a ConfigMap",
 	"jws-signing-enabled/hub off/jws-signing-enabled":                                           "default.json is in a ConfigMap",
+	"ilp-secret-not-default/unset on the command line/ilp-secret-not-default":                   "a command line is searched for NAME=value only",
+	"ilp-secret-not-default/unset by env/ilp-secret-not-default":                                "a command line is searched for NAME=value only",
+	"ilp-secret-not-default/unset by env, in one word/ilp-secret-not-default":                   "a command line is searched for NAME=value only",
+	"ilp-secret-not-default/an environment of its own/ilp-secret-not-default":                   "a command line is searched for NAME=value only",
+	"ilp-secret-not-default/default in two halves on the command line/ilp-secret-not-default":   "a shell would put the value together",
+	"ilp-secret-not-default/deleted by a script/ilp-secret-not-default":                         "a command line is searched for NAME=value only",
+	"ilp-secret-not-default/default in two halves/ilp-secret-not-default":                       "half of the value is in a ConfigMap",
+	"jws-signing-enabled/off by a script/jws-signing-enabled":                                   "a command line is searched for NAME=value only",
+	"jws-signing-enabled/off as a default of the shell/jws-signing-enabled":                     "a command line is searched for NAME=value only",
+	"jws-signing-enabled/off on a command line in a variable/jws-signing-enabled":               "the name is in a variable",
+	"jws-signing-enabled/off in a script in a variable/jws-signing-enabled":                     "the command line is in a variable",
+	"jws-signing-enabled/off in a second process/jws-signing-enabled":                           "a command line of a hook",
+	"jws-signing-enabled/off in two halves/jws-signing-enabled":                                 "the value is in two ConfigMaps",
+	"jws-signing-enabled/too long to be told/jws-signing-enabled":                               "a long value that is no boolean",
+	"jws-signing-enabled/perhaps off in a mounted .env/jws-signing-enabled":                     "the value is in a ConfigMap",
 }
 
 // Verdict is what the engine says of one object by one check.

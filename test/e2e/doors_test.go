@@ -30,6 +30,7 @@ import (
 var unservable = map[string]string{
 	"istio-known-fields/min version on a DestinationRule":      "the API server drops the unknown field before it asks",
 	"ilp-secret-not-default/default in an ephemeral container": "a pod is not created with ephemeral containers: TestHardCase17 adds them",
+	"jws-signing-key-mounted/SDK added to a running pod":       "a pod is not created with ephemeral containers: TestHardCase17 adds them",
 }
 
 // TestDoorsAgree applies every fixture to a real cluster: the API server's

@@ -115,6 +115,18 @@ kind: DestinationRule
 metadata: {name: old, namespace: mojaloop}
 spec: {host: quoting-service-handler, trafficPolicy: {tls: {mode: DISABLE}}}
 `)},
+		{name: "DISABLE for callers of a host in capitals", want: "mtls-client-tls", object: yamlObject(`
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: capitals, namespace: mojaloop}
+spec: {host: Quoting-Service-Handler, trafficPolicy: {tls: {mode: DISABLE}}}
+`)},
+		{name: "callers that check nobody", want: "mtls-client-tls", object: yamlObject(`
+apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: anybody, namespace: mojaloop}
+spec: {host: quoting-service-handler, trafficPolicy: {tls: {mode: MUTUAL, clientCertificate: /a, privateKey: /b, insecureSkipVerify: true}}}
+`)},
 		{name: "DISABLE from the mesh root namespace", want: "mtls-client-tls", object: yamlObject(`
 apiVersion: networking.istio.io/v1
 kind: DestinationRule
@@ -146,6 +158,16 @@ spec:
   - applyTo: FILTER_CHAIN
     match: {context: SIDECAR_INBOUND}
     patch: {operation: REMOVE}
+`)},
+		{name: "a filter that adds a chain for all the rest", want: "mtls-no-bypass", object: yamlObject(`
+apiVersion: networking.istio.io/v1alpha3
+kind: EnvoyFilter
+metadata: {name: rest, namespace: mojaloop}
+spec:
+  configPatches:
+  - applyTo: LISTENER
+    match: {context: SIDECAR_INBOUND}
+    patch: {operation: MERGE, value: {default_filter_chain: {filters: [{name: tcp}]}}}
 `)},
 		{name: "a filter for the whole mesh", want: "mtls-no-bypass", object: yamlObject(`
 apiVersion: networking.istio.io/v1alpha3

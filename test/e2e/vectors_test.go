@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -133,6 +134,13 @@ func meshVectors() []vector {
 		{name: "privileged sidecar", want: bypass, tweak: sidecar(corev1.Container{
 			Name: "net", Image: "example.org/net:1", SecurityContext: &corev1.SecurityContext{Privileged: new(true)},
 		})},
+		{name: "SDK called as the proxy", want: inMesh, tweak: func(p *corev1.PodTemplateSpec) {
+			p.Labels = map[string]string{"sidecar.istio.io/inject": "false"}
+			sdkContainer(p).Name = "istio-proxy"
+		}},
+		{name: "proxy that sleeps", want: bypass, tweak: sidecar(corev1.Container{Name: "istio-proxy", Image: "docker.io/istio/proxyv2:1.31.4", Command: []string{"sleep", "infinity"}})},
+		{name: "capture of no port", want: bypass, tweak: initContainer(corev1.Container{Name: "istio-init", Image: "docker.io/istio/proxyv2:1.31.4", Args: []string{"istio-iptables", "-b", ""}})},
+		{name: "callers told to speak plain text", want: bypass, tweak: labelled("security.istio.io/tlsMode", "disabled")},
 		{name: "privileged init container", want: bypass, tweak: initContainer(corev1.Container{
 			Name: "rules", Image: "example.org/iptables:1", SecurityContext: &corev1.SecurityContext{Privileged: new(true)},
 		})},
@@ -190,6 +198,20 @@ func secretVectors() []vector {
 		{name: "published secret of the connector", want: notDefault, tweak: sidecar(corev1.Container{
 			Name: "connector", Image: "mojaloop/mojaloop-core-connector:v1", Env: []corev1.EnvVar{{Name: "FSPIOP_ILP_SECRET", Value: published}},
 		})},
+		{name: "published secret put together by a shell", want: notDefault, tweak: func(p *corev1.PodTemplateSpec) {
+			sdkContainer(p).Command = []string{"sh", "-c", "ILP_SECRET=moja'loop-sdk' exec node src/index.js"}
+		}},
+		{name: "secret unset on the command line", want: notDefault, tweak: func(p *corev1.PodTemplateSpec) {
+			sdkContainer(p).Command = []string{"env", "-u", "ILP_SECRET", "node", "src/index.js"}
+		}},
+		{
+			name: "half of a published secret in a ConfigMap", want: notDefault,
+			objects: []runtime.Object{configMap("half", map[string]string{"x": "mojaloop"})},
+			tweak: func(p *corev1.PodTemplateSpec) {
+				unsetEnv(p, "ILP_SECRET")
+				setEnv(p, corev1.EnvVar{Name: "HALF", ValueFrom: &corev1.EnvVarSource{ConfigMapKeyRef: &corev1.ConfigMapKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "half"}, Key: "x"}}}, corev1.EnvVar{Name: "ILP_SECRET", Value: "$(HALF)-sdk"})
+			},
+		},
 		{name: "empty secret", want: set, tweak: literal("ILP_SECRET", "")},
 		{name: "secret that does not exist", want: set, tweak: func(p *corev1.PodTemplateSpec) {
 			setEnv(p, corev1.EnvVar{Name: "ILP_SECRET", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: "nowhere"}, Key: "x", Optional: new(true)}}})
@@ -214,6 +236,9 @@ func keyVectors() []vector {
 			Items: []corev1.DownwardAPIVolumeFile{{Path: "jwsSigningKey.pem", FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.annotations['note']"}}},
 		}}))},
 		{name: "demo key in the image", want: signing, tweak: literal("JWS_SIGNING_KEY_PATH", "secrets/jwsSigningKey.key")},
+		{name: "demo key by the command line", want: signing, tweak: func(p *corev1.PodTemplateSpec) {
+			sdkContainer(p).Command = []string{"sh", "-c", "JWS_SIGNING_KEY_PATH=secrets/jwsSigningKey.key exec node src/index.js"}
+		}},
 		{name: "key under another name", want: signing, tweak: func(p *corev1.PodTemplateSpec) {
 			p.Spec.Volumes[0].Secret.Items = []corev1.KeyToPath{{Key: "jwsSigningKey.pem", Path: "other.pem"}}
 		}},
@@ -270,6 +295,25 @@ func switchVectors() []vector {
 		{name: "signing off on the command line", want: signing, tweak: func(p *corev1.PodTemplateSpec) {
 			sdkContainer(p).Command = []string{"sh", "-c", "JWS_SIGN=false exec node src/index.js"}
 		}},
+		{name: "signing off as an amount of nothing", want: signing, tweak: func(p *corev1.PodTemplateSpec) {
+			setEnv(p, corev1.EnvVar{Name: "JWS_SIGN", ValueFrom: &corev1.EnvVarSource{ResourceFieldRef: &corev1.ResourceFieldSelector{Resource: "requests.cpu"}}})
+		}},
+		{name: "signing off behind much text", want: signing, tweak: func(p *corev1.PodTemplateSpec) {
+			setEnv(
+				p, corev1.EnvVar{Name: "LONG", Value: strings.Repeat("x", 70<<10)}, corev1.EnvVar{Name: "USE", Value: "$(LONG)"},
+				corev1.EnvVar{Name: "OFF", Value: "false"}, corev1.EnvVar{Name: "JWS_SIGN", Value: "$(OFF)"},
+			)
+		}},
+		{
+			name: "signing off in a mounted .env", want: signing,
+			objects: []runtime.Object{configMap("dotenv", map[string]string{".env": "JWS_SIGN=false"})},
+			tweak: func(p *corev1.PodTemplateSpec) {
+				unsetEnv(p, "JWS_SIGN")
+				p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: "dotenv", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "dotenv"}}}})
+				c := sdkContainer(p)
+				c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: "dotenv", MountPath: "/opt/app/modules/api-svc/.env", SubPath: ".env"})
+			},
+		},
 		{name: "verification off", want: "jws-validation-enabled", tweak: literal("VALIDATE_INBOUND_JWS", "false")},
 	}
 }

@@ -163,13 +163,11 @@ func (w *Webhook) Run(flags ...string) (*Replica, error) {
 
 // RunAs is Run with the rights of a kubeconfig and these flags only.
 func (w *Webhook) RunAs(kubeconfig string, flags ...string) (*Replica, error) {
-	r := &Replica{}
-	var err error
-	for _, address := range []*string{&r.Serve, &r.Health, &r.Metrics} {
-		if *address, err = freeAddress(); err != nil {
-			return nil, err
-		}
+	addresses, err := freeAddresses(3)
+	if err != nil {
+		return nil, err
 	}
+	r := &Replica{Serve: addresses[0], Health: addresses[1], Metrics: addresses[2]}
 	args := append([]string{
 		"--kubeconfig", kubeconfig, "--webhook-address", r.Serve, "--health-address", r.Health, "--metrics-address", r.Metrics,
 	}, flags...)
@@ -223,12 +221,16 @@ func (w *Webhook) Stop() error {
 // Close ends everything.
 func (w *Webhook) Close() error { return errors.Join(w.Stop(), w.Balancer.Close()) }
 
-// freeAddress finds a free port on loopback.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// freeAddresses finds different free ports on loopback.
+func freeAddresses(n int) ([]string, error) {
+	var out []string
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = l.Close() }() // held until all are found, so that none is found twice
+		out = append(out, l.Addr().String())
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String(), nil
+	return out, nil
 }

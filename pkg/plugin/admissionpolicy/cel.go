@@ -43,10 +43,8 @@ func member(m, key string) string { return fmt.Sprintf(`%s[?%s].orValue("")`, m,
 // env is the environment of a container.
 func env(container string) string { return container + ".?env.orValue([])" }
 
-// words are command and arguments of a container.
-func words(container string) string {
-	return fmt.Sprintf("(%[1]s.?command.orValue([]) + %[1]s.?args.orValue([]))", container)
-}
+// words are command and arguments of the container c.
+const words = "(c.?command.orValue([]) + c.?args.orValue([]))"
 
 // sets tells whether a container has a variable. name is a Go string.
 func sets(container, name string) string {
@@ -87,6 +85,18 @@ func hidden(container, name string) string {
   size(l) > 0 && !has(l[size(l) - 1].valueFrom) && [l[size(l) - 1].?value.orValue("").replace("$$", "")].exists(v, v.contains("$(") &&
     all.exists(e, !has(e.valueFrom) && v.contains("$(" + e.name + ")") && (v != "$(" + e.name + ")" || e.?value.orValue("").contains("$("))))))`,
 		env(container), name)
+}
+
+// untold tells whether the variable that counts comes from where nobody can read
+// it before the pod runs: a resource, a file, a field that the pod does not say.
+func untold(container, name string) string {
+	elsewhere := `has(s.valueFrom) && !has(s.valueFrom.secretKeyRef) && !has(s.valueFrom.configMapKeyRef)
+      && [s.valueFrom.?fieldRef.?fieldPath.orValue("")].exists(p, !(p in ["metadata.namespace", "spec.serviceAccountName"])
+        && !(p == "metadata.name" && request.kind.kind == "Pod" && variables.template.metadata.?name.orValue("") != "")
+        && !variables.labels.exists(k, p == "metadata.labels['" + k + "']")
+        && !variables.annotations.exists(k, p == "metadata.annotations['" + k + "']"))`
+	return fmt.Sprintf(`[%[1]s].exists(all, [all.filter(e, e.name == %[2]s)].exists(l, size(l) > 0 && [l[size(l) - 1]].exists(w,
+  ([w] + all.filter(e, w.?value.orValue("") == "$(" + e.name + ")")).exists(s, %[3]s))))`, env(container), name, elsewhere)
 }
 
 // Conditions on x for [literal]. A switch is read as the SDK does.

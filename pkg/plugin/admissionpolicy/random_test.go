@@ -59,8 +59,8 @@ func (m *maker) annotations() map[string]string {
 		key := m.one("traffic.sidecar.istio.io/excludeInboundPorts", "traffic.sidecar.istio.io/excludeOutboundPorts", "traffic.sidecar.istio.io/excludeOutboundIPRanges",
 			"traffic.sidecar.istio.io/excludeInterfaces", "traffic.sidecar.istio.io/includeInboundPorts", "traffic.sidecar.istio.io/includeOutboundIPRanges",
 			"sidecar.istio.io/interceptionMode", "inject.istio.io/templates", "ambient.istio.io/bypass-inbound-capture", "sidecar.istio.io/proxyImage",
-			"sidecar.istio.io/userVolume", "example.org/other")
-		out[key] = m.one("", " ", "*", " *", "true", "TRUE", "false", "NONE", "REDIRECT", "TPROXY", "sidecar", "grpc", "3306", "3306, 6379,", "4000", "3306,443", "eth0")
+			"sidecar.istio.io/userVolume", "status.sidecar.istio.io/port", "example.org/other")
+		out[key] = m.one("", " ", "*", " *", "true", "TRUE", "false", "NONE", "REDIRECT", "TPROXY", "sidecar", "grpc", "3306", "3306, 6379,", "4000", "3306,443", "eth0", "0", "15020", "15021, 15090", "15020,4000")
 	}
 	if m.chance(6) {
 		out["sidecar.istio.io/inject"] = m.one("true", "false")
@@ -238,8 +238,14 @@ func (m *maker) object(p corev1.PodTemplateSpec) runtime.Object {
 func (m *maker) namespace() *corev1.Namespace {
 	labels := map[string]string{v1alpha1.LabelMode: "enforce"}
 	maps.Copy(labels, []map[string]string{
-		{}, {"istio-injection": "enabled"}, {"istio-injection": "disabled"}, {"istio.io/rev": "stable"}, {"istio.io/dataplane-mode": "ambient"},
-	}[m.IntN(5)])
+		{},
+		{"istio-injection": "enabled"},
+		{"istio-injection": "disabled"},
+		{"istio.io/rev": "stable"},
+		{"istio.io/dataplane-mode": "ambient"},
+		{"istio-injection": "true"},
+		{"istio-injection": "", "istio.io/rev": "default"},
+	}[m.IntN(7)])
 	return &corev1.Namespace{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: fixtures.Namespace, Labels: labels}}
 }
 

@@ -84,10 +84,25 @@ func (s *settings) names() string {
 	return "{" + strings.Join(entries, ", ") + "}"
 }
 
-// seen reads a list of containers. The proxy does not count.
+// seen reads a list of containers. Istio's own do not count.
 func seen(containers string, main bool) string {
-	return fmt.Sprintf(`%s.filter(c, c.name != %s).map(c, {"at": dyn(c), "main": dyn(%t), "image": dyn(%s), "handler": dyn(%s in %s)})`,
-		containers, str(proxyContainer), main, image("c"), words("c"), eventHandlers())
+	return fmt.Sprintf(`%s.filter(c, !%s).map(c, {"at": dyn(c), "main": dyn(%t), "image": dyn(%s), "handler": dyn(%s in %s && %s)})`,
+		containers, isIstio("c"), main, image("c"), words, eventHandlers(), startsUpstream("c"))
+}
+
+// isIstio tells Istio's own containers from those that borrow their names.
+func isIstio(container string) string {
+	names, images := policy.IstioContainers()
+	return fmt.Sprintf("(%s.name in %s && %s in %s)", container, strs(names), image(container), strs(images))
+}
+
+// startsUpstream tells that the words of a container start the scripts of its
+// image and nothing else.
+func startsUpstream(container string) string {
+	return fmt.Sprintf(`%[1]s.?workingDir.orValue("") in ["", "/opt/app"]
+  && !%[1]s.?volumeMounts.orValue([]).exists(m, "/opt/app/package.json/".startsWith(m.mountPath + (m.mountPath.endsWith("/") ? "" : "/")) || !m.mountPath.matches(%[2]s))
+  && !%[3]s.exists(e, e.name.lowerAscii().matches("^(?:node_options|path|npm_.*|yarn_.*)$"))`,
+		container, pattern(`^/(?:[^/.][^/]*/?)*$`), env(container))
 }
 
 // eventHandlers are the command lines of the SDK's event handlers.

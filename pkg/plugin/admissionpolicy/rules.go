@@ -19,6 +19,9 @@ var rules = map[policy.ID]func(*settings) rule{
 	"ilp-secret-not-default": (*settings).secretNotDefault,
 }
 
+// untoldPhrase is said of a value that [untold] finds.
+const untoldPhrase = " cannot be told before it runs; take it from a Secret or ConfigMap"
+
 // hiddenPhrase is said of a value that [hidden] finds.
 const hiddenPhrase = " is put together from other variables; write its value out"
 
@@ -53,8 +56,9 @@ func (s *settings) signingEnabled() rule {
   : variables.known.filter(k, k.main && k.component == "hub").map(k, k.at) + variables.main.filter(c, c.name == variables.service) + variables.main`),
 	)
 	hubOff := literal("variables.hub[0]", "variables.setting", isNotOn) + "\n  || " + hidden("variables.hub[0]", "variables.setting")
-	return rule{variables: vars, broken: `variables.sdk.filter(c, ` + words("c") + `.exists(w, w.contains(` + str(policy.SettingJWSSign+"=") + `))).map(c, "the command line of container " + c.name + ` + str(" sets "+policy.SettingJWSSign) + `)
+	return rule{variables: vars, broken: `variables.sdk.filter(c, ` + words + `.exists(w, w.matches(` + pattern(`(?:^|[^A-Za-z0-9_])`+policy.SettingJWSSign+`=(?:[^=~]|$)`) + `))).map(c, "the command line of container " + c.name + ` + str(" sets "+policy.SettingJWSSign) + `)
 + variables.sdk.filter(c, ` + literal("c", name, isOff) + `).map(c, ` + str(policy.SettingJWSSign+" is off in container ") + ` + c.name)
++ variables.sdk.filter(c, ` + untold("c", name) + `).map(c, ` + str(policy.SettingJWSSign+" of container ") + ` + c.name + ` + str(untoldPhrase) + `)
 + variables.sdk.filter(c, ` + hidden("c", name) + `).map(c, ` + str(policy.SettingJWSSign+" of container ") + ` + c.name + ` + str(hiddenPhrase) + `)
 + (size(variables.hub) > 0 && (` + hubOff + `) ? [variables.setting + " is not on in container " + variables.hub[0].name] : [])
 + (size(variables.hub) > 0 && ` + unconfigured("variables.hub[0]", "variables.setting") + ` ? [variables.setting + " is not set in container " + variables.hub[0].name + " and it mounts no configuration"] : [])`}
@@ -93,11 +97,12 @@ func (s *settings) secretNotDefault() rule {
 	}
 	// NAME=value in a command: the value ends where a word of a shell does.
 	onLine := fmt.Sprintf(`%s.exists(w, w.contains(n + "=") && w.split(n + "=").exists(x, x.find(%s) in variables.published))`,
-		words("c"), pattern(`[^\s\x22\x27\x60;&|]+`))
+		words, pattern(`[^\s\x22\x27\x60;&|]+`))
 	return rule{
 		variables: append(pod(), variable("published", strs(slices.Compact(published)))),
 		broken: each(literal("c", "n", isPublished), `"container " + c.name + " has a published ILP secret"`) + "\n+ " +
 			each(onLine, `"the command line of container " + c.name + " has a published ILP secret"`) + "\n+ " +
+			each(untold("c", "n"), `"the ILP secret of container " + c.name + `+str(untoldPhrase)) + "\n+ " +
 			each(hidden("c", "n"), `"the ILP secret of container " + c.name + `+str(hiddenPhrase)),
 	}
 }
@@ -112,7 +117,7 @@ func (s *settings) privateKeyInClear() rule {
 	return rule{
 		variables: vars, metadata: true,
 		broken: annotations("variables.makerAnnotations") + "\n+ " + annotations("variables.annotations") + `
-+ variables.containers.filter(c, (` + env("c") + `.map(e, e.?value.orValue("")) + ` + words("c") + `).exists(t, ` + holdsPrivateKey("t") + `)).map(c, "env or command line of container " + c.name + " holds a private key")`,
++ variables.containers.filter(c, (` + env("c") + `.map(e, e.?value.orValue("")) + ` + words + `).exists(t, ` + holdsPrivateKey("t") + `)).map(c, "env or command line of container " + c.name + " holds a private key")`,
 	}
 }
 

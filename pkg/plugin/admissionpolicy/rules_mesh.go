@@ -18,9 +18,10 @@ func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys
 func (s *settings) inMesh() rule {
 	mesh := str(string(s.Mesh))
 	if s.Mesh == v1alpha1.MeshAuto {
-		mesh = fmt.Sprintf(`%s == "ambient" && variables.inject != "true" ? "ambient" : "sidecar"`, member("variables.namespaceLabels", policy.LabelDataplaneMode))
+		mesh = fmt.Sprintf(`%s == "ambient" && %s != "true" ? "ambient" : "sidecar"`,
+			member("variables.namespaceLabels", policy.LabelDataplaneMode), member("variables.labels", policy.LabelInject))
 	}
-	proxy := str(proxyContainer)
+	proxy := str(proxyContainer) + " && " + isIstio("c") + ` && size(c.?command.orValue([])) == 0 && (size(c.?args.orValue([])) == 0 || c.args[0] == "proxy")`
 	vars := append(pod(), s.recognition()...)
 	vars = append(vars,
 		variable("namespaceLabels", "dyn(namespaceObject.metadata).?labels.orValue({})"),
@@ -28,10 +29,11 @@ func (s *settings) inMesh() rule {
 		variable("dataplane", member("variables.labels", policy.LabelDataplaneMode)),
 		variable("revision", member("variables.labels", policy.LabelRevision)),
 		variable("mesh", mesh),
-		variable("hasProxy", fmt.Sprintf(`variables.main.exists(c, c.name == %[1]s)
-  || variables.spec.?initContainers.orValue([]).exists(c, c.name == %[1]s && c.?restartPolicy.orValue("") == "Always")`, proxy)),
-		// The node writes the annotation: before that it is a claim.
-		variable("redirected", `request.kind.kind == "Pod" && variables.spec.?nodeName.orValue("") != "" && `+member("variables.annotations", "ambient.istio.io/redirection")+` == "enabled"`),
+		// Before a pod has a node, its proxy and its redirection are claims.
+		variable("placed", `request.kind.kind == "Pod" && variables.spec.?nodeName.orValue("") != ""`),
+		variable("hasProxy", fmt.Sprintf(`variables.placed && (variables.main
+  + variables.spec.?initContainers.orValue([]).filter(c, c.?restartPolicy.orValue("") == "Always")).exists(c, c.name == %s)`, proxy)),
+		variable("redirected", `variables.placed && `+member("variables.annotations", "ambient.istio.io/redirection")+` == "enabled"`),
 		variable("optsOut", `variables.mesh == "ambient" && !variables.hasProxy ? !(variables.dataplane in ["", "ambient"]) : !(variables.inject in ["", "true"])`),
 		variable("outside", s.outside()),
 	)
@@ -53,9 +55,9 @@ func (s *settings) outside() string {
 		{`variables.mesh == "ambient" && !(variables.dataplane in ["", "ambient"])`, str(policy.LabelDataplaneMode+": ") + " + variables.dataplane"},
 		{fmt.Sprintf(`variables.mesh == "ambient" && variables.dataplane == "" && %s != "ambient"`, ns(policy.LabelDataplaneMode)), str("neither the pod nor its namespace has the label " + policy.LabelDataplaneMode + ": ambient")},
 		{`variables.mesh == "ambient"`, `""`},
-		{ns(policy.LabelInjection) + ` == "disabled"`, str("its namespace has the label " + policy.LabelInjection + ": disabled")},
+		{fmt.Sprintf(`%s in variables.namespaceLabels && %s != "enabled"`, str(policy.LabelInjection), ns(policy.LabelInjection)), str("its namespace has the label "+policy.LabelInjection+": ") + " + " + ns(policy.LabelInjection)},
 		{"variables.optsOut", str(policy.LabelInject+": ") + " + variables.inject"},
-		{fmt.Sprintf(`%[1]s == "enabled" || %[1]s == "" && %[2]s != ""`, ns(policy.LabelInjection), ns(policy.LabelRevision)), `""`},
+		{fmt.Sprintf(`%s == "enabled" || %s != ""`, ns(policy.LabelInjection), ns(policy.LabelRevision)), `""`},
 		{ours, `""`},
 	}
 	if s.Revision == "" {
@@ -79,6 +81,7 @@ func (s *settings) noBypass() rule {
 		variables: append(pod(), s.recognition()...),
 		broken: "!(" + mojaloop + `) ? []
   : variables.annotations.filter(k, ` + s.bypassAnnotation() + `).map(k, "annotation " + k)
+  + [` + member("variables.labels", "security.istio.io/tlsMode") + `].filter(m, !(m in ["", "istio"])).map(m, "label security.istio.io/tlsMode")
   + ["runAsUser", "runAsGroup"].filter(k, variables.spec.?securityContext[?k].orValue(0) == 1337).map(k, "securityContext." + k + " of the pod is 1337, the proxy's")
   + variables.containers.filter(c, ` + bypassContainer() + `).map(c, "container " + c.name)`,
 	}
@@ -87,10 +90,7 @@ func (s *settings) noBypass() rule {
 // bypassAnnotation tells whether the annotation k takes traffic out of the
 // proxy.
 func (s *settings) bypassAnnotation() string {
-	ports := make([]string, 0, len(s.DatastorePorts))
-	for _, p := range s.DatastorePorts {
-		ports = append(ports, strconv.Itoa(int(p)))
-	}
+	datastore, proxy := portTexts(s.DatastorePorts), portTexts(policy.ProxyPorts())
 	const value = "variables.annotations[k].trim()"
 	const traffic = "traffic.sidecar.istio.io/"
 	conditions := []struct {
@@ -98,10 +98,12 @@ func (s *settings) bypassAnnotation() string {
 		bad  string
 	}{
 		{[]string{
-			traffic + "excludeInboundPorts", traffic + "excludeOutboundIPRanges", traffic + "excludeInterfaces",
+			traffic + "excludeOutboundIPRanges", traffic + "excludeInterfaces",
 			"sidecar.istio.io/proxyImage", "sidecar.istio.io/bootstrapOverride", "sidecar.istio.io/userVolume", "sidecar.istio.io/userVolumeMount",
 		}, value + ` != ""`},
-		{[]string{traffic + "excludeOutboundPorts"}, value + `.split(",").exists(p, !(p.trim() in ` + strs(append(ports, "")) + `))`},
+		{[]string{traffic + "excludeOutboundPorts"}, value + `.split(",").exists(p, !(p.trim() in ` + strs(datastore) + `))`},
+		{[]string{traffic + "excludeInboundPorts"}, value + `.split(",").exists(p, !(p.trim() in ` + strs(proxy) + `))`},
+		{[]string{"status.sidecar.istio.io/port"}, value + ` != "0" && ` + value + `.split(",").exists(p, !(p.trim() in ` + strs(proxy) + `))`},
 		{[]string{traffic + "includeInboundPorts", traffic + "includeOutboundIPRanges"}, value + ` != "*"`},
 		{[]string{"sidecar.istio.io/interceptionMode"}, `!(` + value + ` in ["", "REDIRECT", "TPROXY"])`},
 		{[]string{"inject.istio.io/templates"}, `!(` + value + ` in ["", "sidecar"])`},
@@ -113,6 +115,15 @@ func (s *settings) bypassAnnotation() string {
 		out = append(out, "k in "+strs(c.keys)+" && "+c.bad)
 	}
 	return strings.Join(out, "\n    || ")
+}
+
+// portTexts are ports as they stand in a list, in which an entry may be empty.
+func portTexts(ports []int32) []string {
+	out := []string{""}
+	for _, p := range ports {
+		out = append(out, strconv.Itoa(int(p)))
+	}
+	return out
 }
 
 // plainProxyConfig matches the texts of a ProxyConfig that set nothing but what
@@ -143,8 +154,7 @@ func plainProxyConfig() string {
 // bypassContainer tells whether the container c passes for the proxy or can
 // take its traffic out of it.
 func bypassContainer() string {
-	names, images := policy.IstioContainers()
-	istio := fmt.Sprintf("(c.name in %s && %s in %s)", strs(names), image("c"), strs(images))
+	istio := isIstio("c")
 	capabilities := func(names ...string) string {
 		for _, n := range slices.Clone(names) {
 			names = append(names, "CAP_"+n)
@@ -152,7 +162,18 @@ func bypassContainer() string {
 		return `c.?securityContext.?capabilities.?add.orValue([]).exists(a, a.upperAscii() in ` + strs(names) + `)`
 	}
 	return fmt.Sprintf(`c.name == %s && !%[2]s
+    || %[2]s && c.name in ["istio-proxy", "istio-init", "istio-validation"] && (size(c.?command.orValue([])) > 0
+      || size(c.?args.orValue([])) > 0 && (c.args[0] != (c.name == "istio-proxy" ? "proxy" : "istio-iptables") || c.name != "istio-proxy" && %[5]s))
     || c.?securityContext.?privileged.orValue(false)
     || !(%[2]s && !%[3]s) && (c.?securityContext.?runAsUser.orValue(0) == 1337 || c.?securityContext.?runAsGroup.orValue(0) == 1337 || %[4]s)`,
-		str(proxyContainer), istio, capabilities("ALL", "SYS_ADMIN"), capabilities("NET_ADMIN", "ALL", "SYS_ADMIN"))
+		str(proxyContainer), istio, capabilities("ALL", "SYS_ADMIN"), capabilities("NET_ADMIN", "ALL", "SYS_ADMIN"), capturesNothing())
+}
+
+// capturesNothing tells whether the arguments of container c, which sets up the
+// capture, leave out all inbound ports, all outbound addresses, or the
+// redirection itself.
+func capturesNothing() string {
+	const mode = `\n(?:-m|--istio-inbound-interception-mode)[\n=]`
+	return fmt.Sprintf(`["\n" + c.args.join("\n") + "\n\n"].exists(a, a.matches(%s) || a.matches(%s) && !a.matches(%s))`,
+		pattern(`\n(?:-i|--istio-service-cidr|-b|--istio-inbound-ports)[\n=]\s*\n`), pattern(mode), pattern(mode+`(?:REDIRECT|TPROXY)\n`))
 }

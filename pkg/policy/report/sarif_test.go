@@ -47,7 +47,7 @@ func TestSARIFAgainstTheStandard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer file.Close() //nolint:errcheck // opened to read
+	defer file.Close()
 	doc, err := jsonschema.UnmarshalJSON(file)
 	if err != nil {
 		t.Fatal(err)

@@ -100,6 +100,10 @@ func allKinds() []*kind {
 	return append(append([]*kind{}, clusterKinds...), namespaceKinds...)
 }
 
+func kindsThat(hold func(k *kind) bool) []*kind {
+	return slices.DeleteFunc(allKinds(), func(k *kind) bool { return !hold(k) })
+}
+
 // newClients opens a set of connections for some kinds.
 func newClients(cfg *rest.Config, c codecs, kinds []*kind) (*clients, error) {
 	cfg = rest.CopyConfig(cfg)

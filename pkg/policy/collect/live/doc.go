@@ -8,6 +8,10 @@
 // mojasec.io/quarantine, and the mesh config in the mesh root namespace. They
 // are reduced to facts one by one as they arrive; no object is kept.
 //
+// What came last stays in the buffers of a connection. Those over which Secrets,
+// ConfigMaps and pods come, in which people put secrets too, are replaced soon
+// after, within a minute or so.
+//
 // # Absent, and not known
 //
 // Nothing is taken for absent because it could not be read:

@@ -38,6 +38,9 @@ type kind struct {
 	// opted in only, by the right of one RoleBinding each, and over connections
 	// of their own.
 	sensitive bool
+	// carrier kinds have pods in them, and people put secrets into pods. They
+	// come over the connections of the sensitive ones.
+	carrier bool
 	// facts are what cannot be known without it.
 	facts []policy.FactKind
 	// pageSize bounds what is in memory at a time while lists are read.
@@ -69,14 +72,14 @@ var clusterKinds = []*kind{
 
 	kindNamespace,
 	core("Service", "services", of[corev1.Service](), of[corev1.ServiceList](), policy.FactService),
-	core("Pod", "pods", of[corev1.Pod](), of[corev1.PodList]()),
-	core("ReplicationController", "replicationcontrollers", of[corev1.ReplicationController](), of[corev1.ReplicationControllerList]()),
-	builtin(appsv1.SchemeGroupVersion, "Deployment", "deployments", of[appsv1.Deployment](), of[appsv1.DeploymentList]()),
-	builtin(appsv1.SchemeGroupVersion, "StatefulSet", "statefulsets", of[appsv1.StatefulSet](), of[appsv1.StatefulSetList]()),
-	builtin(appsv1.SchemeGroupVersion, "DaemonSet", "daemonsets", of[appsv1.DaemonSet](), of[appsv1.DaemonSetList]()),
-	builtin(appsv1.SchemeGroupVersion, "ReplicaSet", "replicasets", of[appsv1.ReplicaSet](), of[appsv1.ReplicaSetList]()),
-	builtin(batchv1.SchemeGroupVersion, "Job", "jobs", of[batchv1.Job](), of[batchv1.JobList]()),
-	builtin(batchv1.SchemeGroupVersion, "CronJob", "cronjobs", of[batchv1.CronJob](), of[batchv1.CronJobList]()),
+	core("Pod", "pods", of[corev1.Pod](), of[corev1.PodList]()).withPods(),
+	core("ReplicationController", "replicationcontrollers", of[corev1.ReplicationController](), of[corev1.ReplicationControllerList]()).withPods(),
+	builtin(appsv1.SchemeGroupVersion, "Deployment", "deployments", of[appsv1.Deployment](), of[appsv1.DeploymentList]()).withPods(),
+	builtin(appsv1.SchemeGroupVersion, "StatefulSet", "statefulsets", of[appsv1.StatefulSet](), of[appsv1.StatefulSetList]()).withPods(),
+	builtin(appsv1.SchemeGroupVersion, "DaemonSet", "daemonsets", of[appsv1.DaemonSet](), of[appsv1.DaemonSetList]()).withPods(),
+	builtin(appsv1.SchemeGroupVersion, "ReplicaSet", "replicasets", of[appsv1.ReplicaSet](), of[appsv1.ReplicaSetList]()).withPods(),
+	builtin(batchv1.SchemeGroupVersion, "Job", "jobs", of[batchv1.Job](), of[batchv1.JobList]()).withPods(),
+	builtin(batchv1.SchemeGroupVersion, "CronJob", "cronjobs", of[batchv1.CronJob](), of[batchv1.CronJobList]()).withPods(),
 	builtin(networkingv1.SchemeGroupVersion, "NetworkPolicy", "networkpolicies", of[networkingv1.NetworkPolicy](), of[networkingv1.NetworkPolicyList]()),
 
 	kindPeerAuthentication,
@@ -127,6 +130,14 @@ func (k *kind) perNamespace(pageSize int64) *kind {
 	k.sensitive, k.pageSize = true, pageSize
 	return k
 }
+
+func (k *kind) withPods() *kind {
+	k.carrier = true
+	return k
+}
+
+// secretive tells whether secrets may come with objects of this kind.
+func (k *kind) secretive() bool { return k.sensitive || k.carrier }
 
 // groupResource is the name of the kind in RBAC and in messages, for example
 // "deployments.apps".

@@ -78,7 +78,7 @@ type Collector struct {
 	lookup    *lookup
 
 	plain *clients
-	// sensitive reads Secrets and ConfigMaps, see replaceConnections.
+	// sensitive reads Secrets, ConfigMaps and pods, see replaceConnections.
 	sensitive atomic.Pointer[clients]
 	// sawSecrets is set by look-ups: those connections are to be replaced too.
 	sawSecrets atomic.Bool
@@ -112,10 +112,10 @@ func New(cfg *rest.Config, o Options) (*Collector, error) {
 	c.lookup = newLookup(c)
 	c.health.Store(&health{notRead: []string{"the cluster (not started)"}})
 	var err error
-	if c.plain, err = newClients(cfg, c.codecs, clusterKinds); err != nil {
+	if c.plain, err = newClients(cfg, c.codecs, kindsThat(func(k *kind) bool { return !k.secretive() })); err != nil {
 		return nil, fmt.Errorf("follow the cluster: %w", err)
 	}
-	sensitive, err := newClients(cfg, c.codecs, namespaceKinds)
+	sensitive, err := newClients(cfg, c.codecs, kindsThat((*kind).secretive))
 	if err != nil {
 		return nil, fmt.Errorf("follow the cluster: %w", err)
 	}
@@ -147,18 +147,18 @@ func (c *Collector) Stale() []string { return c.health.Load().stale }
 
 // clients returns the connections for a kind.
 func (c *Collector) clients(k *kind) *clients {
-	if k.sensitive {
+	if k.secretive() {
 		return c.sensitive.Load()
 	}
 	return c.plain
 }
 
-// replaceConnections makes the sources of Secrets and ConfigMaps go on over new
+// replaceConnections makes the sources of what may hold secrets go on over new
 // connections. What a connection received last stays in the buffers of TLS and
 // HTTP/2 for as long as it lives, which is for weeks: nobody should find a key
 // in a memory dump that was read last month.
 func (c *Collector) replaceConnections() (*clients, error) {
-	next, err := newClients(c.cfg, c.codecs, namespaceKinds)
+	next, err := newClients(c.cfg, c.codecs, kindsThat((*kind).secretive))
 	if err != nil {
 		return nil, err
 	}

@@ -175,7 +175,7 @@ func (u *updater) change(ctx context.Context, e event) {
 		}
 		u.report()
 	}
-	if e.source.kind.sensitive {
+	if e.source.kind.secretive() {
 		u.touch()
 	}
 	switch e.source.kind.name {
