@@ -54,6 +54,7 @@ type ControlPlane struct {
 	removeDir bool
 	unlock    func()
 	processes *Processes
+	istio     *istio // nil without Istio
 }
 
 // Start builds what is not built, runs a control plane and returns when the

@@ -3,6 +3,7 @@ package controlplane
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -52,6 +53,13 @@ func renderCharts(ctx context.Context, _, dir string) error {
 	return os.Remove(program)
 }
 
+// istio is what a start of istiod needs again at the next one.
+type istio struct {
+	charts  []byte
+	istiod  component
+	process *Process
+}
+
 // startIstio installs Istio's charts, runs istiod and returns when it injects
 // and validates. The Deployment istiod of the chart is there too, on fake
 // nodes; the webhooks point to the real process.
@@ -65,10 +73,6 @@ func (c *ControlPlane) startIstio(ctx context.Context) error {
 		return err
 	}
 	webhooks := free[0]
-	charts = bytes.ReplaceAll(charts, []byte(istiodAddress), fmt.Appendf(nil, "https://localhost:%d", webhooks))
-	if err := Apply(ctx, c.Config, charts); err != nil {
-		return c.blame(fmt.Errorf("install Istio: %w", err))
-	}
 	if err := c.WriteKubeconfig(c.path("istiod.kubeconfig"), istiodUser, "system:serviceaccounts"); err != nil {
 		return err
 	}
@@ -76,25 +80,52 @@ func (c *ControlPlane) startIstio(ctx context.Context) error {
 		return err
 	}
 	address := func(i int) string { return "127.0.0.1:" + strconv.Itoa(free[i]) }
-	err = c.run(ctx, component{
-		command: Command{
-			Name: "istiod", Path: c.binaries.Pilot, Dir: c.path("run"),
-			Args: []string{
-				"discovery", "--kubeconfig=" + c.path("istiod.kubeconfig"),
-				"--httpsAddr=" + address(0), "--httpAddr=" + address(1), "--grpcAddr=" + address(2),
-				"--secureGRPCAddr=" + address(3), "--monitoringAddr=" + address(4),
-				"--ctrlz_address=127.0.0.1", "--ctrlz_port=" + strconv.Itoa(free[5]),
+	c.istio = &istio{
+		charts: bytes.ReplaceAll(charts, []byte(istiodAddress), fmt.Appendf(nil, "https://localhost:%d", webhooks)),
+		istiod: component{
+			command: Command{
+				Name: "istiod", Path: c.binaries.Pilot, Dir: c.path("run"),
+				Args: []string{
+					"discovery", "--kubeconfig=" + c.path("istiod.kubeconfig"),
+					"--httpsAddr=" + address(0), "--httpAddr=" + address(1), "--grpcAddr=" + address(2),
+					"--secureGRPCAddr=" + address(3), "--monitoringAddr=" + address(4),
+					"--ctrlz_address=127.0.0.1", "--ctrlz_port=" + strconv.Itoa(free[5]),
+				},
+				Env: []string{
+					"POD_NAME=istiod", "POD_NAMESPACE=" + istioNamespace, "SERVICE_ACCOUNT=istiod", "REVISION=default", "CLUSTER_ID=Kubernetes",
+					"PILOT_CERT_PROVIDER=istiod", "ISTIOD_CUSTOM_HOST=localhost", "ROOT_CA_DIR=" + c.IstioCACerts(),
+					"INJECTION_WEBHOOK_CONFIG_NAME=" + istioInjector, "VALIDATION_WEBHOOK_CONFIG_NAME=" + istioValidator,
+				},
 			},
-			Env: []string{
-				"POD_NAME=istiod", "POD_NAMESPACE=" + istioNamespace, "SERVICE_ACCOUNT=istiod", "REVISION=default", "CLUSTER_ID=Kubernetes",
-				"PILOT_CERT_PROVIDER=istiod", "ISTIOD_CUSTOM_HOST=localhost", "ROOT_CA_DIR=" + c.IstioCACerts(),
-				"INJECTION_WEBHOOK_CONFIG_NAME=" + istioInjector, "VALIDATION_WEBHOOK_CONFIG_NAME=" + istioValidator,
-			},
+			ready: "http://" + address(1) + "/ready",
 		},
-		ready: "http://" + address(1) + "/ready",
-	})
-	if err != nil {
+	}
+	return c.runIstio(ctx)
+}
+
+// RestartIstio ends istiod, applies its charts again, as an upgrade does, and
+// returns when a new istiod injects and validates.
+func (c *ControlPlane) RestartIstio(ctx context.Context) error {
+	if c.istio == nil {
+		return errors.New("restart Istio: the control plane was started without it")
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("istio is not ready after %s", startTimeout))
+	defer cancel()
+	if err := c.istio.process.Stop(); err != nil {
 		return err
+	}
+	return c.runIstio(ctx)
+}
+
+func (c *ControlPlane) runIstio(ctx context.Context) (err error) {
+	if err := Apply(ctx, c.Config, c.istio.charts); err != nil {
+		return c.blame(fmt.Errorf("install Istio: %w", err))
+	}
+	if c.istio.process, err = c.processes.Start(c.istio.istiod.command); err != nil {
+		return err
+	}
+	if err := c.istio.process.WaitReady(ctx, c.istio.istiod.ready); err != nil {
+		return c.blame(err)
 	}
 	if err := c.waitIstio(ctx); err != nil {
 		return c.blame(err)
