@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,6 +38,9 @@ const (
 	manyDFSPs   = 200
 	manyWaivers = 1000
 	connections = 8
+
+	rotations        = 10
+	reviewsPerSecond = 200
 )
 
 // bench is a webhook on a real control plane, with a scheme in an enforced
@@ -45,7 +49,8 @@ type bench struct {
 	client client.Client
 	scheme *fixtures.Scheme
 	hook   *webhook.Webhook
-	target server
+	single *webhook.Replica // that reviews are posted to
+	target server           // the same, under load
 	floor  server
 	good   []byte // review of a complete pod
 	bare   []byte // review of a pod that is completed
@@ -82,7 +87,7 @@ func webhooks(ctx context.Context, dir string) (rows []row, err error) {
 	}
 	defer stopFloor()
 	b.floor = floor
-	for _, measure := range []func(context.Context) ([]row, error){b.validate, b.inject, b.resident, b.scale, b.memory} {
+	for _, measure := range []func(context.Context) ([]row, error){b.validate, b.inject, b.resident, b.scale, b.memory, b.change} {
 		more, err := measure(ctx)
 		if err != nil {
 			return nil, err
@@ -153,7 +158,7 @@ func (b *bench) start(ctx context.Context) ([]row, error) {
 		if err != nil {
 			return nil, err
 		}
-		b.target = server{url: "https://" + r.Serve, pid: r.PID()}
+		b.single, b.target = r, server{url: "https://" + r.Serve, pid: r.PID()}
 		wrong := 0
 		var last error
 		for denied := false; !denied; {
@@ -376,6 +381,52 @@ func (b *bench) memory(ctx context.Context) ([]row, error) {
 	}, row{
 		"H2", fmt.Sprintf("the same at %.0f pod events per second", float64(n)/took.Seconds()), "0.45 / 1.3 ms", busy,
 	}), nil
+}
+
+// change measures H11: two replicas, installed, with 200 reviews a second through
+// the API server while their certificates are replaced and they are restarted.
+func (b *bench) change(ctx context.Context) ([]row, error) {
+	if err := b.single.Stop(); err != nil {
+		return nil, err
+	}
+	b.hook.Flags = []string{"--ca-settle", "2s", "--ca-drain", "2s", "--lease-duration", "5s", "--drain-delay", "4s"}
+	for range 2 {
+		if _, err := b.hook.Start(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.hook.Install(ctx, io.Discard); err != nil {
+		return nil, err
+	}
+	good := sdkPod(false)
+	good.Name = "bench-good"
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: good.Namespace, Name: good.Spec.ServiceAccountName}}
+	if err := b.client.Create(ctx, account); err != nil {
+		return nil, err
+	}
+	bad := good.DeepCopy()
+	bad.Spec.HostNetwork = true
+	// A call makes two reviews: it is completed and judged.
+	const callsPerSecond = reviewsPerSecond / 2
+	load := webhook.StartLoad(ctx, b.client, good, bad, "mtls-in-mesh", callsPerSecond)
+	began := time.Now()
+	for range rotations {
+		if err := b.hook.Rotate(ctx, b.client); err != nil {
+			_, _, _ = load.Stop()
+			return nil, err
+		}
+	}
+	err := b.hook.RollingRestart(ctx)
+	took := time.Since(began)
+	calls, rate, failed := load.Stop()
+	if err != nil {
+		return nil, err
+	}
+	value := fmt.Sprintf("%d of %d (%.0f reviews/s for %.0f s)", len(failed), calls, 2*rate, took.Seconds())
+	if len(failed) > 0 {
+		value += ", first: " + failed[0]
+	}
+	return []row{{"H11", fmt.Sprintf("failed calls: %d certificate rotations and a rolling restart at 200 reviews per second", rotations), "0", value}}, nil
 }
 
 // latency measures one connection, beside the floor under the same conditions.
