@@ -204,8 +204,8 @@ func TestFixtures(t *testing.T) {
 			}
 			for obj, of := range expect.Judge(s.Inputs(), expect.Options(&f)) {
 				m := obj.(metav1.Object)
-				if p, ok := obj.(*corev1.Pod); ok && len(p.Spec.EphemeralContainers) > 0 {
-					continue // no pod is created with some: TestHardCase13And17
+				if hasEphemeralContainers(obj) {
+					continue // nothing is created with some: TestHardCase13And17
 				}
 				own := maps.Clone(labels[m.GetNamespace()])
 				if own == nil {
@@ -240,6 +240,16 @@ func TestFixtures(t *testing.T) {
 			t.Errorf("nothing is refused for %s", c.ID)
 		}
 	}
+}
+
+func hasEphemeralContainers(obj runtime.Object) bool {
+	switch o := obj.(type) {
+	case *corev1.Pod:
+		return len(o.Spec.EphemeralContainers) > 0
+	case *appsv1.Deployment:
+		return len(o.Spec.Template.Spec.EphemeralContainers) > 0
+	}
+	return false
 }
 
 // TestModes does what the mode of the namespace says.

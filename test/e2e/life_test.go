@@ -19,7 +19,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/mojasec/mojasec/pkg/serving"
 	"github.com/mojasec/mojasec/test/fixtures"
 	"github.com/mojasec/mojasec/test/webhook"
 )
@@ -262,98 +261,6 @@ func TestKillOneReplica(t *testing.T) {
 	world.webhook.Drop(victim)
 	if _, err := world.webhook.Start(t.Context()); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// TestHardCase06And07 rotates the certificates and then restarts one replica
-// after the other under load: no call fails.
-func TestHardCase07RollingRestart(t *testing.T) {
-	if world.webhook == nil {
-		t.Skip("needs the webhook's own processes")
-	}
-	s := world.newScheme(t)
-	stop := s.load(t)
-	for range 2 {
-		old := world.webhook.Replicas()[0]
-		if _, err := world.webhook.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		if err := old.Stop(); err != nil {
-			t.Error(err)
-		}
-		world.webhook.Drop(old)
-	}
-	calls, failed := stop()
-	t.Logf("%d calls", calls)
-	if len(failed) > 0 {
-		t.Errorf("%d of %d calls failed, the first: %s", len(failed), calls, failed[0])
-	}
-	if calls < 100 {
-		t.Errorf("got %d calls: no load", calls)
-	}
-}
-
-// load creates good and bad pods by dry run until it is stopped, and keeps every
-// answer that is wrong.
-func (s *scheme) load(t testing.TB) (stop func() (calls int, failed []string)) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	type result struct {
-		calls  int
-		failed []string
-	}
-	results := make(chan result)
-	const workers = 4
-	for range workers {
-		go func() {
-			var r result
-			defer func() { results <- r }()
-			good, bad := s.pod("load-good"), s.pod("load-bad")
-			bad.Spec.HostNetwork = true
-			for ctx.Err() == nil {
-				if err := s.c.client.Create(ctx, good.DeepCopy(), client.DryRunAll); err != nil && ctx.Err() == nil {
-					r.failed = append(r.failed, "a good pod: "+err.Error())
-				}
-				if err := s.c.client.Create(ctx, bad.DeepCopy(), client.DryRunAll); (err == nil || !strings.Contains(err.Error(), "mtls-in-mesh")) && ctx.Err() == nil {
-					r.failed = append(r.failed, fmt.Sprintf("a bad pod: %v", err))
-				}
-				r.calls += 2
-			}
-		}()
-	}
-	return func() (calls int, failed []string) {
-		cancel()
-		for range workers {
-			r := <-results
-			calls += r.calls
-			failed = append(failed, r.failed...)
-		}
-		return calls, failed
-	}
-}
-
-// TestHardCase06Certificates has all certificates replaced under load.
-func TestHardCase06Certificates(t *testing.T) {
-	if world.webhook == nil {
-		t.Skip("needs the webhook's own processes")
-	}
-	s := world.newScheme(t)
-	serial := func() string {
-		conn, err := tls.Dial("tcp", world.webhook.Balancer.Address(), &tls.Config{InsecureSkipVerify: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		return conn.ConnectionState().PeerCertificates[0].SerialNumber.String()
-	}
-	stop := s.load(t)
-	before := serial()
-	world.kubectl(t, "", "-n", "mojasec-system", "annotate", "--overwrite", "secret", "mojasec-webhook-tls",
-		serving.AnnotationRotate+"="+time.Now().UTC().Format(time.RFC3339)).accepted(t)
-	eventually(t, "another certificate", func(context.Context) (bool, string) { return serial() != before, before })
-	calls, failed := stop()
-	if len(failed) > 0 {
-		t.Errorf("%d of %d calls failed, the first: %s", len(failed), calls, failed[0])
 	}
 }
 
