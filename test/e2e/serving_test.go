@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -80,7 +81,18 @@ func TestHardCase05BundlesDiverge(t *testing.T) {
 		if err := world.client.Patch(t.Context(), config, client.RawPatch("application/json-patch+json", []byte("["+strings.Join(patch, ",")+"]"))); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the bundle to be put right", works)
+		eventually(t, "the bundle to be put right", func(ctx context.Context) (bool, string) {
+			if err := world.client.Get(ctx, client.ObjectKeyFromObject(config), config); err != nil {
+				return false, err.Error()
+			}
+			for i := range config.Webhooks {
+				if bytes.Equal(config.Webhooks[i].ClientConfig.CABundle, other) {
+					return false, config.Webhooks[i].Name + " has the other CA"
+				}
+			}
+			return true, ""
+		})
+		eventually(t, "calls to be answered", works)
 	})
 	t.Run("no Secret", func(t *testing.T) {
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: serving.Namespace, Name: serving.SecretName}}
