@@ -21,6 +21,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mojasec/mojasec/manifests"
@@ -107,7 +108,7 @@ func (b *bench) connect(ctx context.Context, cluster *controlplane.Cluster) erro
 			return err
 		}
 	}
-	cluster.Config.QPS = -1
+	cluster.Config.QPS, cluster.Config.WarningHandler = -1, rest.NoWarnings{}
 	var err error
 	if b.client, err = client.New(cluster.Config, client.Options{Scheme: scheme}); err != nil {
 		return err
