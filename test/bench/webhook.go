@@ -13,15 +13,10 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	istionetworkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-	istionetworkingv1alpha3 "istio.io/client-go/pkg/apis/networking/v1alpha3"
-	securityv1 "istio.io/client-go/pkg/apis/security/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/mojasec/mojasec/manifests"
@@ -100,17 +95,8 @@ func webhooks(ctx context.Context, dir string) (rows []row, err error) {
 
 // connect makes the client and the root namespace of the mesh.
 func (b *bench) connect(ctx context.Context, cluster *controlplane.Cluster) error {
-	scheme := kruntime.NewScheme()
-	for _, add := range []func(*kruntime.Scheme) error{
-		clientgoscheme.AddToScheme, v1alpha1.AddToScheme, istionetworkingv1.AddToScheme, istionetworkingv1alpha3.AddToScheme, securityv1.AddToScheme,
-	} {
-		if err := add(scheme); err != nil {
-			return err
-		}
-	}
-	cluster.Config.QPS, cluster.Config.WarningHandler = -1, rest.NoWarnings{}
 	var err error
-	if b.client, err = client.New(cluster.Config, client.Options{Scheme: scheme}); err != nil {
+	if b.client, err = webhook.NewClient(cluster.Config); err != nil {
 		return err
 	}
 	return b.client.Create(ctx, fixtures.NewScheme().MeshNamespace)

@@ -14,16 +14,10 @@ import (
 	"testing"
 	"time"
 
-	istionetworkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-	securityv1 "istio.io/client-go/pkg/apis/security/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/e2e-framework/klient/wait"
 
-	"github.com/mojasec/mojasec/pkg/api/v1alpha1"
 	"github.com/mojasec/mojasec/test/controlplane"
 	"github.com/mojasec/mojasec/test/webhook"
 )
@@ -62,16 +56,7 @@ func newCluster(ctx context.Context, on *controlplane.Cluster) (*cluster, error)
 }
 
 func (c *cluster) prepare(ctx context.Context) (err error) {
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{
-		clientgoscheme.AddToScheme, v1alpha1.AddToScheme, istionetworkingv1.AddToScheme, securityv1.AddToScheme,
-	} {
-		if err := add(scheme); err != nil {
-			return err
-		}
-	}
-	c.Config.QPS, c.Config.WarningHandler = -1, rest.NoWarnings{}
-	if c.client, err = client.New(c.Config, client.Options{Scheme: scheme}); err != nil {
+	if c.client, err = webhook.NewClient(c.Config); err != nil {
 		return err
 	}
 	if c.webhook, err = webhook.New(ctx, c.Cluster, c.ControlPlane.Processes(), c.dir); err != nil {

@@ -16,20 +16,13 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	istionetworkingv1 "istio.io/client-go/pkg/apis/networking/v1"
-	istionetworkingv1alpha3 "istio.io/client-go/pkg/apis/networking/v1alpha3"
-	securityv1 "istio.io/client-go/pkg/apis/security/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/e2e-framework/klient/wait"
 
 	"github.com/mojasec/mojasec/manifests"
-	"github.com/mojasec/mojasec/pkg/api/v1alpha1"
 	"github.com/mojasec/mojasec/test/controlplane"
 	"github.com/mojasec/mojasec/test/fixtures"
 	"github.com/mojasec/mojasec/test/webhook"
@@ -62,18 +55,8 @@ func newCluster(ctx context.Context, on *controlplane.Cluster) (*cluster, error)
 }
 
 func (c *cluster) prepare(ctx context.Context) error {
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{
-		clientgoscheme.AddToScheme, v1alpha1.AddToScheme, istionetworkingv1.AddToScheme, istionetworkingv1alpha3.AddToScheme, securityv1.AddToScheme,
-	} {
-		if err := add(scheme); err != nil {
-			return err
-		}
-	}
-	c.Config.QPS = -1
-	c.Config.WarningHandler = rest.NoWarnings{}
 	var err error
-	if c.client, err = client.New(c.Config, client.Options{Scheme: scheme}); err != nil {
+	if c.client, err = webhook.NewClient(c.Config); err != nil {
 		return err
 	}
 	for _, o := range fixtures.NewScheme().Objects() {
