@@ -22,7 +22,7 @@ import (
 
 // How long the tests wait for what happens by itself, and how often they look.
 const (
-	patience = 30 * time.Second
+	patience = 90 * time.Second
 	interval = 50 * time.Millisecond
 )
 

@@ -28,7 +28,7 @@ import (
 	"github.com/mojasec/mojasec/test/webhook"
 )
 
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // cluster is a control plane with a scheme in an enforced namespace.
 type cluster struct {

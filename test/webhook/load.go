@@ -97,7 +97,7 @@ func (w *Webhook) RollingRestart(ctx context.Context) error {
 
 // How long a rotation may take, and how often it is looked at.
 const (
-	rotationPatience = time.Minute
+	rotationPatience = 2 * time.Minute
 	rotationInterval = 100 * time.Millisecond
 )
 
@@ -116,8 +116,9 @@ func (w *Webhook) Rotate(ctx context.Context, c client.Client) error {
 	last := ""
 	err = wait.PollUntilContextTimeout(ctx, rotationInterval, rotationPatience, true, func(ctx context.Context) (bool, error) {
 		now, err := w.serial(ctx)
-		if err != nil {
-			return false, err
+		if err != nil { // a replica may have ended under this connection
+			last = err.Error()
+			return false, nil //nolint:nilerr // it is asked again
 		}
 		if err := c.Get(ctx, client.ObjectKeyFromObject(secret), secret); err != nil {
 			return false, err

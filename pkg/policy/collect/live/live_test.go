@@ -59,7 +59,7 @@ func follow(t *testing.T, s *apiServer, tune func(*Collector)) *Collector {
 func eventually(t *testing.T, what string, ok func() (bool, string)) {
 	t.Helper()
 	var last string
-	err := wait.PollUntilContextTimeout(t.Context(), 2*time.Millisecond, 10*time.Second, true, func(context.Context) (done bool, err error) {
+	err := wait.PollUntilContextTimeout(t.Context(), 2*time.Millisecond, 60*time.Second, true, func(context.Context) (done bool, err error) {
 		done, last = ok()
 		return done, nil
 	})
