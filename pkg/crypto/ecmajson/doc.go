@@ -7,7 +7,7 @@
 //	JSON.stringify(JSON.parse(body))
 //
 // and [Value.Sorted] is the same with safe-stable-stringify, which
-// sdk-standard-components uses since 18.5. Everything here was measured against
+// sdk-standard-components uses since 19.19.1. Everything here was measured against
 // Node 20 and safe-stable-stringify 2.5.0.
 //
 // # What survives, and what does not

@@ -65,7 +65,7 @@ func parseObject(text []byte) (ecmajson.Value, error) {
 	return v, nil
 }
 
-// Ordered is the Transaction as SDKs before 18.5 write it into a packet: in the
+// Ordered is the Transaction as SDKs before 19.19.1 write it into a packet: in the
 // order of JSON.stringify instead of sorted by name.
 func (t Transaction) Ordered() Transaction {
 	return Transaction{value: t.value, json: t.value.Ordered(), terms: t.terms}
