@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,6 +31,9 @@ type Data struct {
 	Mesh *MeshConfig
 	// private are the fingerprints of the private keys in it.
 	private []crypto.Fingerprint
+	// written is when its data was last changed, as far as managedFields tell;
+	// zero when they do not.
+	written time.Time
 }
 
 // Entry is one key of a Secret or ConfigMap.
@@ -87,9 +91,21 @@ func reducedMeta(m *metav1.ObjectMeta) metav1.ObjectMeta {
 	return out
 }
 
+// dataWritten returns the last time at which somebody who owns data wrote.
+func dataWritten(fields []metav1.ManagedFieldsEntry) time.Time {
+	var last time.Time
+	for i := range fields {
+		f := &fields[i]
+		if f.Time != nil && f.FieldsV1 != nil && f.Time.After(last) && bytes.Contains(f.FieldsV1.GetRawBytes(), []byte(`"f:data"`)) {
+			last = f.Time.Time
+		}
+	}
+	return last
+}
+
 // reduceSecret keeps the facts of a Secret.
 func reduceSecret(ref Ref, s *corev1.Secret, h *crypto.Hasher) *Data {
-	d := &Data{Ref: ref, Type: s.Type, Meta: reducedMeta(&s.ObjectMeta)}
+	d := &Data{Ref: ref, Type: s.Type, Meta: reducedMeta(&s.ObjectMeta), written: dataWritten(s.ManagedFields)}
 	for key, value := range s.Data {
 		if _, shadowed := s.StringData[key]; !shadowed {
 			d.Entries = append(d.Entries, reduceEntry(key, value, true, h))
