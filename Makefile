@@ -8,7 +8,7 @@ FUZZTIME ?= 30s
 # Packages that test, bench and fuzz look at.
 PKGS ?= ./...
 # Packages whose tests need a cluster, and are skipped without.
-CLUSTER_TESTS ?= ./test/controlplane/... ./test/e2e ./test/live ./test/admissionpolicies ./test/soak ./cmd/kubectl-mojasec
+CLUSTER_TESTS ?= ./test/controlplane/... ./test/e2e ./test/live ./test/admissionpolicies ./test/soak ./cmd/kubectl-mojasec ./pkg/plugin
 
 # Tools are built once per version of the tool and of Go: a cold build of
 # golangci-lint takes minutes.
@@ -41,7 +41,7 @@ fmt: $(GOLANGCI_LINT) ## Format the Go files
 
 .PHONY: clean
 clean: ## Remove what was built, except the tools
-	rm -rf bin/kubectl-mojasec bin/webhook bin/crds bin/test.log bin/test-istio.log dist
+	rm -rf bin/kubectl-mojasec bin/webhook bin/crds bin/test*.log dist
 
 ##@ Check
 
@@ -68,6 +68,12 @@ fuzz: ## Run every fuzz target for FUZZTIME
 bench: build ## Run the benchmarks
 	go test -run='^$$' -bench=. -benchmem $(PKGS)
 	$(if $(wildcard test/bench),go run ./test/bench)
+
+##@ Mojaloop
+
+.PHONY: test-interop
+test-interop: ## Compare with Mojaloop's own JavaScript: needs Node.js 20
+	@FUZZTIME=$(FUZZTIME) hack/test-interop
 
 ##@ Cluster
 

@@ -39,9 +39,10 @@ func main() {
 	}
 	binary := flag.String("binary", "bin/kubectl-mojasec", "the plugin to measure")
 	runs := flag.Int("runs", 10, "measured runs of each command, after one to warm up")
-	part := flag.String("part", "all", "what to measure: plugin, webhook or all")
+	part := flag.String("part", "all", "what to measure: plugin, webhook, crypto, traffic or all")
+	traffic := flag.Duration("traffic-for", time.Minute, "how long each load of traffic is measured")
 	flag.Parse()
-	if err := run(context.Background(), *binary, *runs, *part); err != nil {
+	if err := run(context.Background(), *binary, *runs, *part, *traffic); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -50,10 +51,11 @@ func main() {
 // row is one line of the result.
 type row struct{ id, measure, target, value string }
 
-func run(ctx context.Context, binary string, runs int, part string) error {
-	if part != "all" && part != "plugin" && part != "webhook" {
-		return fmt.Errorf("-part %q: want plugin, webhook or all", part)
+func run(ctx context.Context, binary string, runs int, part string, trafficFor time.Duration) error {
+	if !slices.Contains([]string{"all", "plugin", "webhook", "crypto", "traffic"}, part) {
+		return fmt.Errorf("-part %q: want plugin, webhook, crypto, traffic or all", part)
 	}
+	wanted := func(name string) bool { return part == "all" || part == name }
 	binary, err := filepath.Abs(binary)
 	if err != nil {
 		return err
@@ -70,15 +72,32 @@ func run(ctx context.Context, binary string, runs int, part string) error {
 	}
 	fmt.Printf("%s, %d CPUs, %s/%s\n%s\n", cpuModel(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, strings.TrimSpace(string(version)))
 
-	rows := []row{engine()}
-	if part != "webhook" {
+	var rows []row
+	if part != "traffic" && part != "crypto" {
+		rows = append(rows, engine())
+	}
+	if wanted("plugin") {
 		more, err := commands(ctx, binary, dir, runs)
 		if err != nil {
 			return err
 		}
 		rows = append(rows, more...)
 	}
-	if part != "plugin" {
+	if wanted("crypto") {
+		more, err := cryptoRows(ctx)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, more...)
+	}
+	if wanted("traffic") {
+		more, err := trafficRows(ctx, binary, trafficFor)
+		if err != nil {
+			return err
+		}
+		rows = append(rows, more...)
+	}
+	if wanted("webhook") {
 		more, err := webhooks(ctx, dir)
 		if err != nil {
 			return err
