@@ -86,18 +86,31 @@ func (f clusterFlags) connect(warnings io.Writer) (*cluster, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
+	plain := rest.CopyConfig(cfg)
 	cfg.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
 	server, err := rest.UnversionedRESTClientFor(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("make a client: %w", err)
 	}
-	return &cluster{objects: objects, server: server}, nil
+	return &cluster{objects: objects, server: server, config: plain}, nil
+}
+
+// namespace returns the namespace that counts where none is typed: that of the
+// context, else "default".
+func (f clusterFlags) namespace() (string, error) {
+	ns, _, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(f.rules, f.overrides).Namespace()
+	if err != nil {
+		return "", fmt.Errorf("find the namespace: %w", err)
+	}
+	return ns, nil
 }
 
 // cluster reads and writes the objects of a cluster. It decides nothing.
 type cluster struct {
 	objects dynamic.Interface
 	server  rest.Interface
+	// config is for clients that read or connect in other ways.
+	config *rest.Config
 }
 
 // resource is how the API server serves a kind.

@@ -64,6 +64,9 @@ type writer struct {
 	*cluster
 	writeFlags
 	genericiooptions.IOStreams
+
+	// shown tells that the plan was printed, with its notes.
+	shown bool
 }
 
 // action is what happens to an object, in kubectl's words.
@@ -212,29 +215,67 @@ func show(w io.Writer, steps []step) {
 
 // agree asks whether to go on. Without a terminal it does not ask: it refuses,
 // unless --yes was given.
-func (w *writer) agree(steps []step) error {
+func (w *writer) agree(ctx context.Context, steps []step) error {
 	if w.Yes || w.DryRun != dryRunNone {
 		return nil
 	}
 	show(w.ErrOut, steps)
+	w.shown = true
 	in, ok := w.In.(*os.File)
 	if !ok || !term.IsTerminal(int(in.Fd())) {
 		return refused("nothing was changed: there is no terminal to ask on; agree with --yes, or look first with --dry-run=server")
 	}
-	_, _ = fmt.Fprint(w.ErrOut, "Go on? [y/N] ")
-	answer, err := bufio.NewReader(in).ReadString('\n')
-	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the answer: %w", err)
-	}
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+	yes, err := ask(ctx, in, w.ErrOut, "Go on?")
+	switch {
+	case ctx.Err() != nil:
+		return interrupted("nothing was changed")
+	case err != nil:
+		return err
+	case !yes:
 		return refused("nothing was changed")
 	}
 	return nil
 }
 
-// done prints what happened to an object, as kubectl does.
+// ask asks a question that is answered with yes or no. A terminal gives a line
+// when it is complete, so only a reader on the side can be left at a signal.
+func ask(ctx context.Context, in io.Reader, out io.Writer, question string) (bool, error) {
+	_, _ = fmt.Fprint(out, question+" [y/N] ")
+	type reply struct {
+		line string
+		err  error
+	}
+	replies := make(chan reply, 1)
+	go func() {
+		line, err := bufio.NewReader(in).ReadString('\n')
+		replies <- reply{line, err}
+	}()
+	select {
+	case <-ctx.Done():
+		_, _ = fmt.Fprintln(out)
+		return false, ctx.Err()
+	case r := <-replies:
+		if r.err != nil && !errors.Is(r.err, io.EOF) {
+			return false, fmt.Errorf("read the answer: %w", r.err)
+		}
+		line := strings.ToLower(strings.TrimSpace(r.line))
+		return line == "y" || line == "yes", nil
+	}
+}
+
+// interrupted is the error for a command that a signal ended; state is how
+// things are now.
+func interrupted(state string) error {
+	return &ExitError{Code: Interrupted, Err: errors.New("interrupted: " + state)}
+}
+
+// done prints what happened to an object, as kubectl does, and what there is to
+// know of that unless the plan has said it.
 func (w *writer) done(s step) {
 	suffix := map[string]string{dryRunClient: " (dry run)", dryRunServer: " (server dry run)"}[w.DryRun]
+	if s.note != "" && s.action != unchanged && !w.shown {
+		suffix += ": " + visible(s.note)
+	}
 	_, _ = fmt.Fprintf(w.Out, "%s %s%s\n", nameOfObject(s.object), s.action, suffix)
 }
 

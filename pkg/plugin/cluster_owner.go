@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -12,6 +13,15 @@ type owner struct {
 	// tool is its name, source what it makes the object from.
 	tool, source string
 }
+
+// controllers are the tools behind the kinds of what makes Secrets.
+var controllers = map[string]string{
+	"SealedSecret":   toolSealedSecrets,
+	"ExternalSecret": "External Secrets",
+	"Certificate":    "cert-manager",
+}
+
+const toolSealedSecrets = "Sealed Secrets"
 
 // ownerOf tells who keeps an object in shape, by the marks that each tool
 // leaves; nil for nobody but the people who use kubectl.
@@ -39,6 +49,10 @@ func ownerOf(obj metav1.Object) *owner {
 		return &owner{"cert-manager", fmt.Sprintf("certificate %q", annotations["cert-manager.io/certificate-name"])}
 	case labels["reconcile.external-secrets.io/managed"] == "true":
 		return &owner{"External Secrets", "its ExternalSecret"}
+	}
+	// What made an object puts it right again. Only one owner can be the one.
+	if ref := metav1.GetControllerOfNoCopy(obj); ref != nil {
+		return &owner{cmp.Or(controllers[ref.Kind], "its controller"), fmt.Sprintf("%s %q", ref.Kind, ref.Name)}
 	}
 	for _, entry := range obj.GetManagedFields() {
 		switch entry.Manager {

@@ -18,7 +18,7 @@ func (o *DoctorOptions) unblock(ctx context.Context, seen *observation) error {
 		o.say("nothing to remove: there is no webhook configuration of mojasec")
 		return nil
 	}
-	if err := o.agree(steps); err != nil {
+	if err := o.agree(ctx, steps); err != nil {
 		return err
 	}
 	for _, s := range steps {
@@ -70,7 +70,7 @@ func (o *DoctorOptions) fix(ctx context.Context, seen *observation) error {
 		o.say("nothing to repair that is safe to repair")
 		return nil
 	}
-	if err := o.agree(all); err != nil {
+	if err := o.agree(ctx, all); err != nil {
 		return err
 	}
 	for _, s := range steps {

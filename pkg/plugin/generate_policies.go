@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -111,7 +112,7 @@ func (o *GeneratePoliciesOptions) Run(ctx context.Context) error {
 	options := admissionpolicy.Options{Limit: o.Limit}
 	command := displayName + " generate policies --kind=" + kindAdmission
 	if o.Profile != "" {
-		profile, err := o.readProfile(ctx)
+		profile, err := readProfileFile(ctx, o.Profile, o.In)
 		if err != nil {
 			return err
 		}
@@ -136,9 +137,9 @@ func (o *GeneratePoliciesOptions) Run(ctx context.Context) error {
 	return nil
 }
 
-// readProfile reads the one Profile of a file.
-func (o *GeneratePoliciesOptions) readProfile(ctx context.Context) (*v1alpha1.Profile, error) {
-	in, err := collect.Files(ctx, collect.Options{Paths: []string{o.Profile}, Stdin: o.In})
+// readProfileFile reads the one Profile of a file; - is standard input.
+func readProfileFile(ctx context.Context, file string, stdin io.Reader) (*v1alpha1.Profile, error) {
+	in, err := collect.Files(ctx, collect.Options{Paths: []string{file}, Stdin: stdin})
 	if err != nil {
 		return nil, fmt.Errorf("read profile: %w", err)
 	}
@@ -156,7 +157,7 @@ func (o *GeneratePoliciesOptions) readProfile(ctx context.Context) (*v1alpha1.Pr
 		}
 	}
 	if len(found) != 1 {
-		return nil, fmt.Errorf("read profile: %s has %d objects of kind %s, want 1 with apiVersion %s", visible(o.Profile), len(found), v1alpha1.KindProfile, v1alpha1.GroupVersion)
+		return nil, fmt.Errorf("read profile: %s has %d objects of kind %s, want 1 with apiVersion %s", visible(file), len(found), v1alpha1.KindProfile, v1alpha1.GroupVersion)
 	}
 	return found[0], nil
 }

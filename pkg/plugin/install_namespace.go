@@ -36,7 +36,7 @@ func (o *InstallOptions) protect(ctx context.Context) error {
 		all = slices.Concat(steps, restarts(stale))
 	}
 	if len(pending(all)) > 0 {
-		if err := o.agree(all); err != nil {
+		if err := o.agree(ctx, all); err != nil {
 			return err
 		}
 	}

@@ -50,7 +50,7 @@ func (o *InstallOptions) Run(ctx context.Context) error {
 		return err
 	}
 	if len(pending(steps)) > 0 {
-		if err := o.agree(steps); err != nil {
+		if err := o.agree(ctx, steps); err != nil {
 			return err
 		}
 	}

@@ -53,6 +53,8 @@ fulfilments.`,
 	root.AddGroup(
 		&cobra.Group{ID: groupCheck, Title: "Check manifests:"},
 		&cobra.Group{ID: groupGenerate, Title: "Write manifests:"},
+		&cobra.Group{ID: groupKeys, Title: "Look after keys:"},
+		&cobra.Group{ID: groupTest, Title: "Test signatures and connections:"},
 		&cobra.Group{ID: groupInstall, Title: "Install:"},
 		&cobra.Group{ID: groupOther, Title: "Other:"},
 	)
@@ -60,6 +62,8 @@ fulfilments.`,
 		NewCmdVerify(streams, build),
 		NewCmdExplain(streams),
 		NewCmdGenerate(streams),
+		NewCmdKeys(streams),
+		NewCmdTest(streams),
 		NewCmdInstall(streams, build),
 		NewCmdUninstall(streams),
 		NewCmdDoctor(streams, build),
@@ -97,10 +101,14 @@ func Execute(ctx context.Context, args []string, streams genericiooptions.IOStre
 	cmd, err := root.ExecuteContextC(ctx)
 	if usage, ok := errors.AsType[*usageError](err); ok {
 		usage.complete(cmd, args)
-		switch cmd.Name() {
-		case cmdVerify:
+		switch {
+		case isTest(cmd):
+			return errors.Join(err, writeUsageAnswer(streams.Out, cmd, args, usage))
+		case cmd.HasParent() && cmd.Parent().Name() == cmdKeys:
+			return errors.Join(err, writeUsageKeys(streams.Out, cmd, args, usage))
+		case cmd.Name() == cmdVerify:
 			return errors.Join(err, writeUsageReport(streams.Out, args, usage))
-		case cmdDoctor:
+		case cmd.Name() == cmdDoctor:
 			return errors.Join(err, writeUsageDiagnosis(streams.Out, args, usage))
 		}
 	}

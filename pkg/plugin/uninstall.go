@@ -125,7 +125,7 @@ func (o *UninstallOptions) Run(ctx context.Context) error {
 		o.sayKept(have)
 		return nil
 	}
-	if err := o.agree(steps); err != nil {
+	if err := o.agree(ctx, steps); err != nil {
 		return err
 	}
 	for i, s := range steps {

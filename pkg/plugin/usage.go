@@ -139,7 +139,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 func flagErrors(args []string) func(*cobra.Command, error) error {
 	return func(cmd *cobra.Command, err error) error {
 		depth := strings.Count(cmd.CommandPath(), " ") - strings.Count(displayName, " ")
-		if cmd.HasAvailableSubCommands() && depth < len(args) && !strings.HasPrefix(args[depth], "-") {
+		if cmd.HasAvailableSubCommands() && depth < len(args) && !strings.HasPrefix(args[depth], "-") && cmd.ValidateArgs(args[depth:depth+1]) != nil {
 			return unknownCommand(cmd, args[depth])
 		}
 		return flagError(cmd, err)
