@@ -12,7 +12,7 @@ import (
 var checkILPSecretNotDefault = Check{
 	ID: "ilp-secret-not-default", Category: CategoryILP, Severity: Error, PodLocal: true,
 	Title: "the ILP secret is no published default",
-	Fix:   "put a random one into a Secret and refer to that: " + makeILPSecret("NAMESPACE", "DFSP-ilp", SettingILPSecret),
+	Fix:   "put a random one into a Secret and refer to that: `" + generateILP + "`, with --replace where the Secret has the published one",
 	Doc: `The ILP secrets of the SDK's source code, of Mojaloop's charts, of the Testing Toolkit and of examples
 are public. With such a secret whoever sees an ILP packet can compute its fulfilment. Judged are
 ` + "`ILP_SECRET`, `CONNECTOR_ILP_SECRET` and `FSPIOP_ILP_SECRET`" + ` in every container, from a literal, a

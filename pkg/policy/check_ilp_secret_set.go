@@ -8,7 +8,7 @@ import (
 var checkILPSecretSet = Check{
 	ID: "ilp-secret-set", Category: CategoryILP, Severity: Error, Injected: true, PodLocal: true,
 	Title: "ILP_SECRET is set",
-	Fix:   "set ILP_SECRET from a Secret of the DFSP; to make one: " + makeILPSecret("NAMESPACE", "DFSP-ilp", SettingILPSecret),
+	Fix:   "set ILP_SECRET from a Secret of the DFSP; to make one: `" + generateILP + "`",
 	Doc: `The payee's SDK derives the fulfilment of a transfer from ` + "`ILP_SECRET`" + `. Unset, it uses the default in
 its source code, which everybody knows: whoever sees the ILP packet of a quote can then compute the
 fulfilment and claim the transfer. Resolved as Kubernetes does it: ` + "`env`" + ` over ` + "`envFrom`" + `, the last of
@@ -51,12 +51,6 @@ absent.`,
 	},
 }
 
-// makeILPSecret is the command that makes a Secret with a random ILP secret
-// that never stands on a command line.
-func makeILPSecret(ns, name, key string) string {
-	return fmt.Sprintf("`openssl rand -hex 32 | tr -d '\\n' | kubectl -n %s create secret generic %s --from-file=%s=/dev/stdin`", ns, name, key)
-}
-
 // ilpFix names the Secret of the DFSP; "" when the DFSP is not known.
 func ilpFix(sub *Subject, snap *Snapshot) string {
 	id := snap.DFSP(sub.Workload)
@@ -68,5 +62,5 @@ func ilpFix(sub *Subject, snap *Snapshot) string {
 	if !ok {
 		return ""
 	}
-	return fmt.Sprintf("set ILP_SECRET with `valueFrom: {secretKeyRef: {name: %s, key: %s}}`; to make the Secret: %s", name, p.Key, makeILPSecret(sub.Ref.Namespace, name, p.Key))
+	return fmt.Sprintf("set ILP_SECRET with `valueFrom: {secretKeyRef: {name: %s, key: %s}}`; to make the Secret: %s", name, p.Key, generateFor(generateILP, sub.Ref.Namespace, id.Text))
 }

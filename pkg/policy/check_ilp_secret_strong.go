@@ -11,7 +11,7 @@ const minSecretBits = 128
 var checkILPSecretStrong = Check{
 	ID: "ilp-secret-strong", Category: CategoryILP, Severity: Warning,
 	Title: "the ILP secret is strong",
-	Fix:   "replace it by a random one: `openssl rand -hex 32`",
+	Fix:   "replace it by a random one: `" + generateILP + " --replace`",
 	Doc: `The secret must be at least as long as the Profile says (` + "`spec.ilp.minLength`" + `, 32 by default), have 128
 bits reckoned as length × log2(size of the alphabet used), and not repeat itself. 32 random
 hexadecimal digits pass.`,

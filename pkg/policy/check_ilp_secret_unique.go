@@ -8,7 +8,7 @@ import (
 var checkILPSecretUnique = Check{
 	ID: "ilp-secret-unique", Category: CategoryILP, Severity: Error,
 	Title: "every DFSP has an ILP secret of its own",
-	Fix:   "give each DFSP a random secret of its own: `openssl rand -hex 32`",
+	Fix:   "give each DFSP a random secret of its own: `" + generateILP + " --replace`",
 	Doc: `Two DFSPs with one ILP secret can fulfil each other's transfers. Compared are keyed hashes whose key
 is random per run: the report never holds anything from which a secret could be guessed.`,
 	Run: func(sub *Subject, snap *Snapshot) Result {

@@ -7,7 +7,7 @@ import "fmt"
 var checkJWSKeyPairMatch = Check{
 	ID: "jws-key-pair-match", Category: CategoryKeys, Severity: Error,
 	Title: "peers hold the public half of the signing key",
-	Fix:   "put the public half into <fspId>.pem of the verification keys: `openssl pkey -in key.pem -pubout`",
+	Fix:   "put the public half into <fspId>.pem of the verification keys: `" + generateJWS + " --replace=public`",
 	Doc: `A peer verifies with the key it holds in ` + "`<fspId>.pem`" + `. When that is not the public half of the key
 the DFSP signs with, every message fails with FSPIOP error 3105: after a rotation that was done half,
 or a copy into the wrong file. Compared are fingerprints (SHA-256 of the public key).`,

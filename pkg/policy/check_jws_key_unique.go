@@ -13,7 +13,7 @@ import (
 var checkJWSKeyUnique = Check{
 	ID: "jws-key-unique", Category: CategoryKeys, Severity: Error,
 	Title: "every DFSP has a key of its own",
-	Fix:   "make a new key for all but one of the DFSPs and give their peers the public halves",
+	Fix:   "make a new key for all but one of the DFSPs and give their peers the public halves: `" + generateJWS + " --replace`",
 	Doc: `A key that two DFSPs share proves nothing: each can sign as the other. The performance lab runs the
 Hub and eight DFSPs on a single demo key. Compared are the fingerprints of the keys that are signed
 with, and of those that verifiers hold under different names.`,

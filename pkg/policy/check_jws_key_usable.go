@@ -14,7 +14,7 @@ import (
 var checkJWSKeyUsable = Check{
 	ID: "jws-key-usable", Category: CategoryKeys, Severity: Error,
 	Title: "the Mojaloop SDK can use the JWS keys",
-	Fix:   "replace the key by one the SDK can use: `openssl genrsa -out key.pem 3072`, or `openssl ecparam -name prime256v1 -genkey -noout -out key.pem`",
+	Fix:   "replace the key by one the SDK can use: `" + generateJWS + " --replace`",
 	Doc: `The SDK accepts more than it can use, and fails only when a message is signed or verified. It can use
 
 | | private | public |

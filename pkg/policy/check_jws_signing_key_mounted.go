@@ -14,7 +14,7 @@ import (
 var checkJWSSigningKeyMounted = Check{
 	ID: "jws-signing-key-mounted", Category: CategoryJWS, Severity: Error, Injected: true,
 	Title: "the JWS signing key is mounted from a Secret",
-	Fix:   "mount the Secret with the DFSP's key and set JWS_SIGNING_KEY_PATH to the file in it; to make one: " + makeKeySecret("NAMESPACE", "DFSP-jws-keys", "jwsSigningKey.pem"),
+	Fix:   "mount the Secret with the DFSP's key and set JWS_SIGNING_KEY_PATH to the file in it; to make one: `" + generateJWS + "`",
 	Doc: `The signer reads its private key from ` + "`JWS_SIGNING_KEY_PATH`" + `; a relative path starts at the working
 directory (` + "`/opt/app/modules/api-svc`" + ` in the SDK's image). The check follows the path as the kubelet
 mounts it: the longest mount wins, sub-paths, items and optional sources are followed.
@@ -187,9 +187,15 @@ func article(k VolumeKind) string {
 	return "a"
 }
 
-// makeKeySecret is the command that makes a Secret with a new signing key.
-func makeKeySecret(ns, name, file string) string {
-	return fmt.Sprintf("`openssl genrsa -out %[3]s 3072 && kubectl -n %[1]s create secret generic %[2]s --from-file=%[3]s`", ns, name, file)
+// generateJWS and generateILP are the commands that make what a DFSP lacks.
+const (
+	generateJWS = "kubectl mojasec generate jws dfsp/ID -n NAMESPACE --apply"
+	generateILP = "kubectl mojasec generate ilp-secret dfsp/ID -n NAMESPACE --apply"
+)
+
+// generateFor is one of these commands for a DFSP.
+func generateFor(command, ns, dfsp string) string {
+	return "`" + strings.NewReplacer("dfsp/ID", "dfsp/"+dfsp, "NAMESPACE", ns).Replace(command) + "`"
 }
 
 // keyFix names the Secret of the DFSP; "" when the DFSP is not known or the
@@ -205,5 +211,5 @@ func keyFix(sub *Subject, snap *Snapshot) string {
 		return ""
 	}
 	return fmt.Sprintf("mount Secret %s at %s and set JWS_SIGNING_KEY_PATH to %[2]s/%[3]s; to make the Secret: %[4]s",
-		name, p.MountPath, p.KeyFile, makeKeySecret(sub.Ref.Namespace, name, p.KeyFile))
+		name, p.MountPath, p.KeyFile, generateFor(generateJWS, sub.Ref.Namespace, id.Text))
 }

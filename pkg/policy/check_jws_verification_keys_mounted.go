@@ -14,7 +14,7 @@ import (
 var checkJWSVerificationKeysMounted = Check{
 	ID: "jws-verification-keys-mounted", Category: CategoryJWS, Severity: Error, Injected: true,
 	Title: "the public keys of the peers are mounted",
-	Fix:   "mount ConfigMap mojaloop-jws-verification-keys at JWS_VERIFICATION_KEYS_DIRECTORY and put <fspId>.pem of each peer into it",
+	Fix:   "mount ConfigMap mojaloop-jws-verification-keys at JWS_VERIFICATION_KEYS_DIRECTORY and put <fspId>.pem of each peer into it; of a DFSP of this cluster: `" + generateJWS + "`",
 	Doc: `The verifier reads one file per peer, ` + "`<fspId>.pem`" + `, from ` + "`JWS_VERIFICATION_KEYS_DIRECTORY`" + `. The directory
 must be a mount (the image contains demo keys), filled from a ConfigMap, a Secret, a projected volume
 or the CSI volume of a secrets store, and hold the key of every other DFSP that signs in this cluster,

@@ -12,7 +12,7 @@ import (
 var checkKeyNotPublished = Check{
 	ID: "key-not-published", Category: CategoryKeys, Severity: Error,
 	Title: "no key is public knowledge",
-	Fix:   "replace the key pair by a new one: `openssl genrsa -out key.pem 3072`; the published one protects nothing",
+	Fix:   "replace the key pair by a new one, for JWS with `" + generateJWS + " --replace`; the published one protects nothing",
 	Doc: `Mojaloop's public repositories contain dozens of private keys: of tests, of charts, of the
 performance lab, and one inside the SDK's image. Whoever finds a message signed with one of them can
 sign such messages too. The program ships the SHA-256 fingerprints of all of them, with where they
