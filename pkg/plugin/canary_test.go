@@ -19,6 +19,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
 	"github.com/mojasec/mojasec/pkg/policy/report"
 )
 
@@ -232,6 +235,165 @@ func TestNoSecretInAnyOutput(t *testing.T) {
 		c.look(t, "stdout", []byte(stdout))
 		c.look(t, "stderr", []byte(stderr))
 	})
+}
+
+// typed returns secrets in the forms in which somebody may paste them into a
+// command line: as one argument, or as many where quotes are missing.
+func (c *canaries) typed(t *testing.T) map[string][]string {
+	t.Helper()
+	random := func(place string, n int, encode func([]byte) string) []string {
+		text := make([]byte, n)
+		_, _ = rand.Read(text) // never fails
+		secret := encode(text)
+		c.add(place, secret)
+		return []string{secret}
+	}
+	return map[string][]string{
+		"key":                {c.key(t, "key")},
+		"key without quotes": strings.Fields(c.key(t, "key without quotes")),
+		"key in one line":    {strings.ReplaceAll(c.key(t, "key in one line"), "\n", "")},
+		"key without armour": {strings.Split(c.key(t, "key without armour"), "-----")[2]},
+		"key in DER":         random("key in DER", 1200, base64.StdEncoding.EncodeToString),
+		"ILP secret":         random("ILP secret", 32, hex.EncodeToString),
+		"short ILP secret":   random("short ILP secret", 16, hex.EncodeToString),
+		"base64":             random("base64", 32, base64.StdEncoding.EncodeToString),
+		"base64url":          random("base64url", 32, base64.RawURLEncoding.EncodeToString),
+		"word":               {c.sing("word")},
+	}
+}
+
+// typedURLs are URLs with a secret in them.
+func (c *canaries) typedURLs() map[string]string {
+	return map[string]string{
+		"password":         "http://user:" + c.sing("password") + "@127.0.0.1:1/quotes",
+		"odd password":     "http://user:a/b%zz" + c.sing("odd password") + "@127.0.0.1:1/quotes",
+		"token":            "https://" + c.sing("token") + "@127.0.0.1:1/quotes",
+		"query":            "https://127.0.0.1:1/quotes?token=" + c.sing("query"),
+		"path":             "https://127.0.0.1:1/" + c.sing("path") + "/quotes",
+		"unknown scheme":   "ftp://user:" + c.sing("unknown scheme") + "@127.0.0.1:1/quotes",
+		"without a scheme": "user:" + c.sing("without a scheme") + "@127.0.0.1:1",
+	}
+}
+
+// TestNoTypedSecretInAnyOutput types secrets where the name of a file or folder,
+// a target, a URL, a flag or a command belongs.
+func TestNoTypedSecretInAnyOutput(t *testing.T) {
+	c := &canaries{forms: map[string]string{}}
+	key, secret := generateKeys(t, 1)[0], strings.Repeat("0123456789abcdef", 4)
+	dir := write(t, map[string]string{
+		"a.key": string(key.MarshalPEM()), "peers/a.pem": string(key.Public().MarshalPEM()), "body.json": `{"quoteId":"1"}`, "ilp": secret,
+		"transaction.json": "{}", "deploy.yaml": "kind: Namespace\napiVersion: v1\nmetadata: {name: a}\n",
+	})
+	file := func(name string) string { return filepath.Join(dir, name) }
+	t.Chdir(t.TempDir()) // where files would be written
+	cluster := []string{"--server", "https://127.0.0.1:1", "-n", "a"}
+	commands := [][]string{
+		{"keys", "import", "dfsp/a", "--private", file("a.key")},
+		{"keys", "list", "-f", file("deploy.yaml")},
+		slices.Concat([]string{"keys", "show", "dfsp/a"}, cluster),
+		slices.Concat([]string{"keys", "export-public", "dfsp/a"}, cluster),
+		{"generate", "jws", "dfsp/a", "-n", "a"},
+		{"generate", "ilp-secret", "dfsp/a", "-n", "a"},
+		{"generate", "values", "dfsp/a"},
+		{"generate", "policies"},
+		{"test", "jws", "dfsp/a", "--key", file("a.key"), "--url", "http://127.0.0.1:1"},
+		{"test", "jws", "sign", "--key", file("a.key"), "--source", "a", "--uri", "/quotes", "--body", file("body.json")},
+		{"test", "jws", "verify", "--keys", file("peers"), "--headers", file("body.json"), "--body", file("body.json")},
+		{"test", "mtls", "--url", "https://127.0.0.1:1", "--cert", file("a.key"), "--key", file("a.key")},
+		{"test", "transaction", "--url", "http://127.0.0.1:1", "--key", file("a.key"), "--source", "a", "--destination", "b", "--for=10ms", "--warm-up=0s", "--timeout=1s"},
+		{"test", "ilp", "generate", "--secret-file", file("ilp"), "--transaction", file("transaction.json")},
+		{"test", "ilp", "verify", "--secret-file", file("ilp"), "--transfer", file("transaction.json")},
+		{"test", "ilp", "decode"},
+		{"verify", "-f", file("deploy.yaml")},
+	}
+	typed, urls := c.typed(t), c.typedURLs()
+	all, some := []string{formatJSON, formatYAML, formatCurl, ""}, []string{formatJSON, ""}
+	look := func(t *testing.T, name string, formats, args []string) {
+		t.Helper()
+		for _, format := range formats {
+			line := args
+			if format != "" {
+				line = append(slices.Clone(args), "-o", format)
+			}
+			stdout, stderr, _ := run(t, line...)
+			if stdout+stderr == "" {
+				t.Errorf("%s -o %s: nothing came out", name, format)
+			}
+			c.look(t, name+" -o "+format+": stdout", []byte(stdout))
+			c.look(t, name+" -o "+format+": stderr", []byte(stderr))
+		}
+	}
+	for _, command := range commands {
+		cmd, _, err := NewCmd(genericiooptions.IOStreams{}, Build{}).Find(command)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(cmd.CommandPath(), func(t *testing.T) {
+			files := 0
+			cmd.Flags().VisitAll(func(f *pflag.Flag) {
+				placeholder, _ := pflag.UnquoteUsage(f)
+				if !slices.Contains([]string{"FILE", "DIR", "DIRECTORY", "URL", "URI", "PACKET", "TARGETS"}, placeholder) {
+					return
+				}
+				files++
+				for form, words := range typed {
+					// A folder to be made may be called as it likes.
+					if f.Name == "out" && !strings.HasPrefix(words[0], "-----BEGIN") {
+						continue
+					}
+					// What is signed is printed.
+					if f.Name == "uri" && cmd.Name() == "sign" {
+						continue
+					}
+					look(t, "--"+f.Name+" "+form, all, slices.Concat(command, []string{"--" + f.Name}, words))
+				}
+				if placeholder == "URL" || f.Name == "body" {
+					for form, word := range urls {
+						look(t, "--"+f.Name+" "+form, all, slices.Concat(command, []string{"--" + f.Name + "=" + word}))
+					}
+				}
+			})
+			if files == 0 && cmd.Name() != "decode" {
+				t.Error("no flag names a file")
+			}
+			for form, words := range typed {
+				look(t, "argument "+form, all, slices.Concat(command, words))
+				look(t, "first argument "+form, some, slices.Concat(strings.Fields(cmd.CommandPath())[2:], words))
+				look(t, "unknown flag "+form, some, slices.Concat(command, []string{"--secert"}, words))
+				look(t, "unknown flag with "+form, some, slices.Concat(command, []string{"--secret-fil=" + words[0]}, words[1:]))
+				look(t, "subcommand "+form, some, slices.Concat(command[:1], words))
+			}
+			look(t, "target", all, slices.Concat(command, []string{"dfsp/" + typed["ILP secret"][0]}))
+			look(t, "targets", all, slices.Concat(command, []string{"dfsp/{a," + typed["ILP secret"][0] + "}"}))
+		})
+	}
+}
+
+// TestLooksSecret: names of files, folders and targets are shown.
+func TestLooksSecret(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	tests := []struct {
+		word string
+		want bool
+	}{
+		{"bank.key", false},
+		{"./keys/production/perffsp-1-signing-key", false},
+		{"manifests/production/overlays/perffsp-1/kustomization.yaml", false},
+		{"perffsp-1-signing-key-of-the-year-2026", false},
+		{"dfsp/perffsp-{1..8}", false},
+		{filepath.Join(dir, "NoSuchFile20261124NoSuchFile20261124"), false},
+		{strings.Repeat("ab12", 8), true},
+		{"q83vEjRWeJCrze8SNFZ4kKvN7xI0VniQq83vEjRWeJA=", true},
+		{"-----BEGIN EC PRIVATE KEY-----", true},
+		{"two\nlines", true},
+		{strings.Repeat("a", 256), true},
+	}
+	for _, tt := range tests {
+		if got := mayBeSecret(tt.word); got != tt.want {
+			t.Errorf("%q: got %t, want %t", tt.word, got, tt.want)
+		}
+	}
 }
 
 // TestCanariesAreHeard proves that the test above can fail.

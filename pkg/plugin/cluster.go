@@ -77,7 +77,7 @@ func (f clusterFlags) connect(warnings io.Writer) (*cluster, error) {
 	case clientcmd.IsEmptyConfig(err):
 		return nil, errors.New("find the cluster: there is no kubeconfig; name one with --kubeconfig")
 	case err != nil:
-		return nil, fmt.Errorf("find the cluster: %w", err)
+		return nil, fmt.Errorf("find the cluster: %w", f.explain(err))
 	}
 	cfg.QPS = -1 // the API server says itself when it has enough
 	cfg.UserAgent = fieldManager
@@ -100,9 +100,18 @@ func (f clusterFlags) connect(warnings io.Writer) (*cluster, error) {
 func (f clusterFlags) namespace() (string, error) {
 	ns, _, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(f.rules, f.overrides).Namespace()
 	if err != nil {
-		return "", fmt.Errorf("find the namespace: %w", err)
+		return "", fmt.Errorf("find the namespace: %w", f.explain(err))
 	}
 	return ns, nil
+}
+
+// explain makes an error of --kubeconfig one for the user.
+func (f clusterFlags) explain(err error) error {
+	file := fileFlag{"--" + clientcmd.RecommendedConfigPathFlag, f.rules.ExplicitPath}
+	if mistaken := file.check(); mistaken != nil {
+		return mistaken
+	}
+	return err
 }
 
 // cluster reads and writes the objects of a cluster. It decides nothing.

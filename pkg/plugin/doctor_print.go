@@ -78,8 +78,12 @@ func (o *DoctorOptions) writeDiagnosisTable(w io.Writer, list []diagnosis) {
 func tally(counts map[status]int) string {
 	var parts []string
 	for _, s := range []status{statusFailed, statusWarning, statusUnknown, statusPassed, statusSkipped} {
-		if n := counts[s]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, s))
+		n, word := counts[s], string(s)
+		if s == statusWarning {
+			word = plural(n, word, word+"s")
+		}
+		if n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, word))
 		}
 	}
 	return strings.Join(parts, ", ")

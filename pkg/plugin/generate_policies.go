@@ -139,6 +139,9 @@ func (o *GeneratePoliciesOptions) Run(ctx context.Context) error {
 
 // readProfileFile reads the one Profile of a file; - is standard input.
 func readProfileFile(ctx context.Context, file string, stdin io.Reader) (*v1alpha1.Profile, error) {
+	if err := (fileFlag{"--profile", file}).check(); err != nil {
+		return nil, fmt.Errorf("read profile: %w", err)
+	}
 	in, err := collect.Files(ctx, collect.Options{Paths: []string{file}, Stdin: stdin})
 	if err != nil {
 		return nil, fmt.Errorf("read profile: %w", err)

@@ -100,6 +100,9 @@ func (f *secretFlags) addTo(cmd *cobra.Command, what string) {
 // validate finds contradictions. command is what was typed, without flags.
 func (f *secretFlags) validate(args []string, command string) error {
 	here := strings.Join(append([]string{displayName, command}, quoteAll(args)...), " ")
+	if err := (fileFlag{"--out", f.Out}).checkNew(); err != nil {
+		return &usageError{message: err.Error()}
+	}
 	ways := 0
 	for _, given := range []bool{f.Apply, f.Output != "", f.Out != ""} {
 		if given {

@@ -212,6 +212,9 @@ func (o *GenerateValuesOptions) member(rules *keyRules, t Target) (chartMember, 
 // readPublicKeys reads the files FSP.pem of a directory. Private keys are
 // refused: values are no place for them.
 func readPublicKeys(dir string) (map[string]string, error) {
+	if err := (fileFlag{"--verification-keys", dir}).check(); err != nil {
+		return nil, fmt.Errorf("read public keys: %w", err)
+	}
 	switch info, err := os.Stat(dir); {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("read public keys: there is no folder %s", visible(dir))

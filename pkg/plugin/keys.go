@@ -256,6 +256,11 @@ func (r *keysRead) didYouMean(t Target) string {
 }
 
 func (o *keysOptions) readFiles(ctx context.Context) (*keysRead, error) {
+	for _, name := range o.Files {
+		if err := (fileFlag{"-f", name}).check(); err != nil {
+			return nil, fmt.Errorf("read the files: %w", err)
+		}
+	}
 	in, err := collect.Files(ctx, collect.Options{Paths: o.Files, Stdin: o.In, Namespace: o.Namespaces[0]})
 	if err != nil {
 		return nil, err

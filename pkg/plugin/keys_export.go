@@ -92,6 +92,9 @@ Exit codes: 0 done; 1 error, or a target without a key; 2 peers hold another key
 
 // ToOptions makes sense of what was typed.
 func (f *KeysExportPublicFlags) ToOptions(args []string) (*KeysExportPublicOptions, error) {
+	if err := (fileFlag{"--out", f.Out}).checkNew(); err != nil {
+		return nil, &usageError{message: err.Error()}
+	}
 	targets, err := ParseTargets(args)
 	switch {
 	case err != nil:

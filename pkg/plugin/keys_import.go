@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 
@@ -251,7 +250,7 @@ func (o *KeysImportOptions) readPair(rules *keyRules) (private *jws.PrivateKey, 
 }
 
 func (o *KeysImportOptions) readPrivate(rules *keyRules) (*jws.PrivateKey, error) {
-	text, open, err := o.readKeyFile(o.Private)
+	text, open, err := o.readKeyFile(fileFlag{"--private", o.Private})
 	if err != nil {
 		return nil, fmt.Errorf("read the private half: %w", err)
 	}
@@ -286,7 +285,7 @@ func (o *KeysImportOptions) conversion(k crypto.KeyFacts) string {
 }
 
 func (o *KeysImportOptions) readPublic(rules *keyRules) (*jws.PublicKey, error) {
-	text, _, err := o.readKeyFile(o.Public)
+	text, _, err := o.readKeyFile(fileFlag{"--public", o.Public})
 	if err != nil {
 		return nil, fmt.Errorf("read the public half: %w", err)
 	}
@@ -318,10 +317,10 @@ func fileName(name string) string {
 
 // readKeyFile reads a file, or standard input. open tells that others than its
 // owner can read the file.
-func (o *KeysImportOptions) readKeyFile(name string) (text []byte, open bool, err error) {
-	from := o.In
+func (o *KeysImportOptions) readKeyFile(file fileFlag) (text []byte, open bool, err error) {
+	from, name := o.In, file.name
 	if name != stdin {
-		f, err := os.Open(name) //nolint:gosec // the user names the file
+		f, err := file.open()
 		if err != nil {
 			return nil, false, err
 		}
@@ -333,6 +332,8 @@ func (o *KeysImportOptions) readKeyFile(name string) (text []byte, open bool, er
 	}
 	text, err = io.ReadAll(io.LimitReader(from, maxKeyFile+1))
 	switch {
+	case err != nil && name != stdin:
+		return nil, open, file.explain(err)
 	case err != nil:
 		return nil, open, err
 	case len(text) > maxKeyFile:

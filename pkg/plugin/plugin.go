@@ -99,6 +99,12 @@ func Execute(ctx context.Context, args []string, streams genericiooptions.IOStre
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(flagErrors(args))
 	cmd, err := root.ExecuteContextC(ctx)
+	return hideInError(answerUsage(cmd, args, streams, err), args)
+}
+
+// answerUsage completes the error of a command line that is wrong, and prints the
+// document that was asked for.
+func answerUsage(cmd *cobra.Command, args []string, streams genericiooptions.IOStreams, err error) error {
 	if usage, ok := errors.AsType[*usageError](err); ok {
 		usage.complete(cmd, args)
 		switch {

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"time"
 
 	sealed "github.com/bitnami-labs/sealed-secrets/pkg/crypto"
@@ -58,7 +57,7 @@ func newSealer(file, scope string, in io.Reader, now time.Time) (*sealer, error)
 	if file == stdin {
 		text, err = io.ReadAll(io.LimitReader(in, maxSealCertificate))
 	} else {
-		text, err = os.ReadFile(file) //nolint:gosec // the user names the file
+		text, err = fileFlag{"--seal-cert", file}.read()
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read the certificate to seal with: %w", err)

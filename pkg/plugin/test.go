@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -82,6 +83,9 @@ func writeAnswer(w io.Writer, format string, document any) error {
 func orAnswer(w io.Writer, format, test string, err error) error {
 	if err == nil || format != formatJSON && format != formatYAML {
 		return err
+	}
+	if _, ok := errors.AsType[*usageError](err); ok {
+		return err // Execute answers it
 	}
 	head := newAnswerHead(test)
 	head.Error = err.Error()

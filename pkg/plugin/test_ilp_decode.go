@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -114,17 +115,27 @@ func (o *TestILPDecodeOptions) Run(ctx context.Context) error {
 func (o *TestILPDecodeOptions) read(ctx context.Context) (ilp.Packet, error) {
 	text := o.Packet
 	if text == stdinName {
-		in, err := readILPInput(ctx, stdinName, o.In)
+		in, err := readILPInput(ctx, fileFlag{name: stdinName}, o.In)
 		if err != nil {
 			return ilp.Packet{}, err
 		}
 		text = strings.TrimSpace(string(in.text))
 	}
 	packet, err := ilp.Decode(text)
+	if err != nil && isFile(text) {
+		return ilp.Packet{}, fmt.Errorf("decode the packet: %s is a file; type:  %s test ilp decode - < %s", visible(text), displayName, quote(visible(text)))
+	}
 	if err != nil {
 		return ilp.Packet{}, fmt.Errorf("decode the packet: %w", err)
 	}
 	return packet, nil
+}
+
+// isFile tells whether there is a file of a name, which may be anything that was
+// typed.
+func isFile(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
 }
 
 func newDecodedPacket(p *ilp.Packet, tx ilp.Transaction, txErr error) *decodedPacket {

@@ -122,7 +122,7 @@ func (o *TestILPGenerateOptions) Run(ctx context.Context) error {
 }
 
 func (o *TestILPGenerateOptions) prepare(ctx context.Context) (ilp.Prepared, error) {
-	in, err := readILPInput(ctx, o.Transaction, o.In)
+	in, err := readILPInput(ctx, fileFlag{"--transaction", o.Transaction}, o.In)
 	if err != nil {
 		return ilp.Prepared{}, err
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/mojasec/mojasec/pkg/crypto"
@@ -30,8 +29,8 @@ type ilpInput struct {
 
 // readILPInput reads a file, or standard input for "-". It returns when ctx ends,
 // even if standard input does not.
-func readILPInput(ctx context.Context, name string, stdin io.Reader) (ilpInput, error) {
-	if name == stdinName {
+func readILPInput(ctx context.Context, file fileFlag, stdin io.Reader) (ilpInput, error) {
+	if file.name == stdinName {
 		in := ilpInput{name: "standard input"}
 		done := make(chan error, 1)
 		go func() {
@@ -49,16 +48,16 @@ func readILPInput(ctx context.Context, name string, stdin io.Reader) (ilpInput, 
 			return in, nil
 		}
 	}
-	f, err := os.Open(name) //nolint:gosec // the user names the file
+	f, err := file.open()
 	if err != nil {
 		return ilpInput{}, fmt.Errorf("read a file: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // it was only read
 	text, err := readBounded(f)
 	if err != nil {
-		return ilpInput{}, fmt.Errorf("read %s: %w", visible(name), err)
+		return ilpInput{}, fmt.Errorf("read a file: %w", file.explain(err))
 	}
-	return ilpInput{name: visible(name), text: text}, nil
+	return ilpInput{name: visible(file.name), text: text}, nil
 }
 
 func readBounded(r io.Reader) ([]byte, error) {
@@ -130,11 +129,11 @@ func findField(dec *json.Decoder, path []string) (at int64) {
 	return at
 }
 
-// readILPSecret reads the secret of a file. The line end that editors put at the
+// readILPSecret reads the secret of the file of --secret-file. The line end that editors put at the
 // end of a file is no part of it, unless exact is set; the SDK itself trims
 // nothing. Warnings name no part of the secret.
 func readILPSecret(ctx context.Context, name string, exact bool, stdin io.Reader, warnings io.Writer) (ilp.Secret, error) {
-	in, err := readILPInput(ctx, name, stdin)
+	in, err := readILPInput(ctx, fileFlag{"--secret-file", name}, stdin)
 	if err != nil {
 		return ilp.Secret{}, err
 	}
@@ -155,8 +154,16 @@ func readILPSecret(ctx context.Context, name string, exact bool, stdin io.Reader
 // minILPBits is what a shared secret should have at least.
 const minILPBits = 128
 
+// pemForSecret is said of a secret that hardly is one.
+//
+//nolint:gosec // it is a sentence, no credential
+const pemForSecret = "this is a key or certificate in PEM, hardly an ILP secret: is it the right file?"
+
 func secretWarnings(value []byte) []string {
 	var out []string
+	if isPEM(string(value)) {
+		out = append(out, pemForSecret)
+	}
 	facts := crypto.DescribeSecret(value)
 	switch {
 	case facts.Published > 0:

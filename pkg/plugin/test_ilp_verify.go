@@ -184,7 +184,7 @@ func (o *TestILPVerifyOptions) gather(ctx context.Context) (*ilpEvidence, error)
 	}
 	from := ilpInput{name: "--packet"}
 	if o.Transfer != "" {
-		in, err := readILPInput(ctx, o.Transfer, o.In)
+		in, err := readILPInput(ctx, fileFlag{"--transfer", o.Transfer}, o.In)
 		if err != nil {
 			return nil, err
 		}
@@ -205,6 +205,9 @@ func (o *TestILPVerifyOptions) gather(ctx context.Context) (*ilpEvidence, error)
 	}
 	if e.text != "" {
 		p, err := ilp.Decode(strings.TrimSpace(e.text))
+		if err != nil && o.Packet != "" && isFile(o.Packet) {
+			return nil, fmt.Errorf(`--packet wants the packet itself, and %s is a file; type:  --packet "$(cat %[1]s)"`, quote(visible(o.Packet)))
+		}
 		if err != nil {
 			return nil, from.explain(err)
 		}

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"time"
 
@@ -172,7 +171,7 @@ func (f *TestJWSFlags) ToOptions(args []string) (*TestJWSOptions, error) {
 	case f.Destination != "" && f.URL == "":
 		return nil, &usageError{message: "--destination goes with --url: pods are known by their settings"}
 	case f.URL != "" && !isAbsoluteURL(f.URL):
-		return nil, &usageError{message: fmt.Sprintf("--url %q: want http://HOST:PORT or https://HOST:PORT", visible(f.URL))}
+		return nil, &usageError{message: fmt.Sprintf("--url %q: want http://HOST:PORT or https://HOST:PORT", shownURL(f.URL))}
 	case f.Port < 0 || f.Port > 65535:
 		return nil, &usageError{message: fmt.Sprintf("--port %d: want 1 to 65535", f.Port)}
 	case (f.Cert == "") != (f.KeyTLS == ""):
@@ -195,7 +194,7 @@ func (f *TestJWSFlags) ToOptions(args []string) (*TestJWSOptions, error) {
 		}
 	}
 	if f.Cert != "" {
-		if o.Certificate, err = readKeyPair(f.Cert, f.KeyTLS, f.ErrOut); err != nil {
+		if o.Certificate, err = readKeyPair(fileFlag{"--cert", f.Cert}, fileFlag{"--key-tls", f.KeyTLS}, f.ErrOut); err != nil {
 			return nil, err
 		}
 	}
@@ -217,7 +216,7 @@ func (o *TestJWSOptions) Run(ctx context.Context) error {
 		err = ctx.Err()
 	}
 	if err != nil {
-		return orAnswer(o.Out, o.Output, "jws", err)
+		return orAnswer(o.Out, o.Output, "jws", readable(err))
 	}
 	if err := o.write(answer); err != nil {
 		return err
@@ -266,11 +265,7 @@ func (o *TestJWSOptions) test(ctx context.Context) (*jwsAnswer, error) {
 
 // endpointJob asks the endpoint of --url.
 func (o *TestJWSOptions) endpointJob(source *jwsSource) *probeJob {
-	u, err := url.Parse(o.URL)
-	v := &jwsVerifier{Name: visible(o.URL), Source: source.FSP, Key: source.Key, DFSP: o.Destination, target: source.target()}
-	if err == nil {
-		v.Name = visible(u.Redacted())
-	}
+	v := &jwsVerifier{Name: shownURL(o.URL), Source: source.FSP, Key: source.Key, DFSP: o.Destination, target: source.target()}
 	return &probeJob{
 		verifier: v, source: source, url: o.URL, resource: o.Resource, destination: o.Destination,
 		client: o.endpointClient(),

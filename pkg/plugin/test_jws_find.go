@@ -65,11 +65,18 @@ func (o *TestJWSOptions) findSources(ctx context.Context, answer *jwsAnswer, rea
 	}
 	for _, t := range o.Targets {
 		if !slices.ContainsFunc(answer.Sources, func(s *jwsSource) bool { return t.ofKey(s.entry) }) {
+			problem := fmt.Sprintf("nobody signs as %s %s", t, o.where())
+			if read.blind {
+				problem = read.missingText("of "+t.String(), o.where())
+			}
 			answer.Sources = append(answer.Sources, &jwsSource{
-				FSP: cmp.Or(t.Name, t.String()), Problem: fmt.Sprintf("nobody signs as %s %s", t, o.where()), Hint: "look for it everywhere: " + displayName + " keys list -A",
+				FSP: cmp.Or(t.Name, t.String()), Problem: problem, Hint: "look for it everywhere: " + displayName + " keys list -A",
 				entry: &policy.SigningEntry{},
 			})
 		}
+	}
+	if len(answer.Sources) == 0 && read.blind {
+		return &ExitError{Code: Incomplete, Err: fmt.Errorf("find the keys of all DFSPs: %s", read.missingText("of a DFSP", o.where()))}
 	}
 	if len(answer.Sources) == 0 {
 		return fmt.Errorf("find the keys of all DFSPs: nobody signs %s; look everywhere with -A", o.where())

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -43,14 +42,16 @@ type TestJWSSignOptions struct {
 	Key, Body string
 	// Request lacks its body.
 	Request jws.Request
-	Output  string
+	// Output is "json", "yaml" or "curl". With the first two there is a document
+	// in every outcome; empty is JSON for people, who read of failures on stderr.
+	Output string
 
 	genericiooptions.IOStreams
 }
 
 // NewCmdTestJWSSign returns the command that signs a message.
 func NewCmdTestJWSSign(streams genericiooptions.IOStreams) *cobra.Command {
-	flags := &TestJWSSignFlags{Method: http.MethodPost, Output: formatJSON, IOStreams: streams}
+	flags := &TestJWSSignFlags{Method: http.MethodPost, IOStreams: streams}
 	cmd := &cobra.Command{
 		Use:   "sign --key FILE --source ID --uri URI --body FILE|- [flags]",
 		Short: "Sign a message as Mojaloop does",
@@ -91,7 +92,7 @@ The private key is read from a file only. No part of it is printed.`,
 	fs.StringVar(&flags.Method, "method", flags.Method, "HTTP `METHOD`")
 	fs.StringVar(&flags.URI, "uri", "", "`URI` of the message: a path such as /quotes, or the whole URL")
 	fs.StringVar(&flags.Body, "body", "", "`FILE` with the body (JSON); - is standard input")
-	fs.StringVarP(&flags.Output, "output", "o", flags.Output, "`FORMAT`: json, yaml or curl (a command line that sends it)")
+	fs.StringVarP(&flags.Output, "output", "o", flags.Output, "`FORMAT`: json, yaml or curl (a command line that sends it; default json)")
 	complete(cmd, "output", formatJSON, formatYAML, formatCurl)
 	complete(cmd, "method", http.MethodPost, http.MethodPut, http.MethodPatch)
 	completeWith(cmd, "body", cobra.FixedCompletions([]string{"json"}, cobra.ShellCompDirectiveFilterFileExt))
@@ -105,7 +106,7 @@ The private key is read from a file only. No part of it is printed.`,
 func (f *TestJWSSignFlags) ToOptions() (*TestJWSSignOptions, error) {
 	formats := []string{formatJSON, formatYAML, formatCurl}
 	switch {
-	case !slices.Contains(formats, f.Output):
+	case f.Output != "" && !slices.Contains(formats, f.Output):
 		return nil, unknown("format", f.Output, formats)
 	case f.Key == "":
 		return nil, &usageError{message: "which key? name the file with --key"}
@@ -120,7 +121,9 @@ func (f *TestJWSSignFlags) ToOptions() (*TestJWSSignOptions, error) {
 	case f.Key == "-":
 		return nil, &usageError{message: "--key -: a private key is read from a file only"}
 	case f.Output == formatCurl && !isAbsoluteURL(f.URI):
-		return nil, &usageError{message: fmt.Sprintf("-o curl: want the whole URL, got --uri %s", visible(f.URI))}
+		return nil, &usageError{message: fmt.Sprintf("-o curl: want the whole URL, got --uri %s", shownURL(f.URI))}
+	case f.Output == formatCurl && resourceOf(f.URI) == "":
+		return nil, &usageError{message: fmt.Sprintf("-o curl: --uri %s has no FSPIOP resource, such as /quotes or /transfers/ID: its content type is not known", shownURL(f.URI))}
 	}
 	date := f.Date
 	switch {
@@ -185,7 +188,10 @@ func (o *TestJWSSignOptions) Run(ctx context.Context) error {
 		return err
 	}
 	r := o.Request
-	if r.Body, err = readInput(ctx, o.Body, o.In); err != nil {
+	if resourceOf(r.URI) == "" {
+		_, _ = fmt.Fprintf(o.ErrOut, "warning: --uri %s has no FSPIOP resource, such as /quotes or /transfers/ID: peers hardly take it\n", shownURL(r.URI))
+	}
+	if r.Body, err = readInput(ctx, fileFlag{"--body", o.Body}, o.In); err != nil {
 		return fmt.Errorf("read the body: %w", err)
 	}
 	signed, err := key.Sign(r)
@@ -214,13 +220,23 @@ func headersOf(r jws.Request, signed jws.Signed) orderedHeaders {
 	return append(h, header{jws.HeaderURI, signed.URI}, header{jws.HeaderMethod, signed.Method}, header{jws.HeaderSignature, signed.Header})
 }
 
+// resourceOf returns the FSPIOP resource of a URI, such as quotes. It is "" where
+// the SDK finds none, and where it signs another text by an oddity: "/" of a path
+// that ends in a slash, "//" and what follows of a URL.
+func resourceOf(uri string) string {
+	path, _ := jws.Resource(uri)
+	name, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if _, ok := jws.Resource("/" + name); !ok || name == "" {
+		return ""
+	}
+	return name
+}
+
 // curl is a command line that sends a message as it was signed.
 func curl(r jws.Request, m signedMessage) string {
 	var b strings.Builder
 	b.WriteString("curl --include --request " + quote(strings.ToUpper(r.Method)))
-	path, _ := jws.Resource(r.URI)
-	resource, _, _ := strings.Cut(strings.Trim(path, "/"), "/")
-	contentType := fmt.Sprintf("application/vnd.interoperability.%s+json;version=1.0", resource)
+	contentType := fmt.Sprintf("application/vnd.interoperability.%s+json;version=1.0", resourceOf(r.URI))
 	b.WriteString(" \\\n  --header 'Accept:'") // what curl would send, */*, is malformed to Mojaloop
 	for _, h := range append(orderedHeaders{{"Content-Type", contentType}}, m.Headers...) {
 		b.WriteString(" \\\n  --header " + quote(h.name+": "+h.value))
@@ -229,15 +245,16 @@ func curl(r jws.Request, m signedMessage) string {
 	return b.String()
 }
 
-// readSigningKey reads a private key. No error has any of it.
-func readSigningKey(file string, warnings io.Writer) (*jws.PrivateKey, error) {
-	text, err := readPrivateFile(file, warnings)
+// readSigningKey reads the private key of --key. No error has any of it.
+func readSigningKey(name string, warnings io.Writer) (*jws.PrivateKey, error) {
+	file := fileFlag{"--key", name}
+	text, err := file.readPrivate(warnings)
 	if err != nil {
 		return nil, fmt.Errorf("read the signing key: %w", err)
 	}
 	key, err := jws.ParsePrivateKey(text)
 	if err != nil {
-		return nil, fmt.Errorf("read the signing key %s: %w", visible(file), err)
+		return nil, fmt.Errorf("read the signing key: %s: %w", file, err)
 	}
 	return key, nil
 }
@@ -247,14 +264,15 @@ func readSigningKey(file string, warnings io.Writer) (*jws.PrivateKey, error) {
 const maxInput = 16 << 20
 
 // readInput reads a file, or standard input for "-".
-func readInput(ctx context.Context, file string, stdin io.Reader) ([]byte, error) {
-	if file != "-" {
-		f, err := os.Open(file) //nolint:gosec // named by the user
+func readInput(ctx context.Context, file fileFlag, stdin io.Reader) ([]byte, error) {
+	if file.name != stdinName {
+		f, err := file.open()
 		if err != nil {
 			return nil, err
 		}
 		defer func() { _ = f.Close() }()
-		return readLimited(f)
+		text, err := readLimited(f)
+		return text, file.explain(err)
 	}
 	type result struct {
 		text []byte

@@ -160,7 +160,7 @@ func (o *TestJWSVerifyOptions) Run(ctx context.Context) error {
 
 // verify reads the message and the key of its source.
 func (o *TestJWSVerifyOptions) verify(ctx context.Context) (*verifyAnswer, error) {
-	text, err := readInput(ctx, o.Headers, o.In)
+	text, err := readInput(ctx, fileFlag{"--headers", o.Headers}, o.In)
 	if err != nil {
 		return nil, fmt.Errorf("read the headers: %w", err)
 	}
@@ -170,7 +170,7 @@ func (o *TestJWSVerifyOptions) verify(ctx context.Context) (*verifyAnswer, error
 	}
 	switch {
 	case o.Body != "":
-		if m.body, err = readInput(ctx, o.Body, o.In); err != nil {
+		if m.body, err = readInput(ctx, fileFlag{"--body", o.Body}, o.In); err != nil {
 			return nil, fmt.Errorf("read the body: %w", err)
 		}
 	case m.body == nil:
@@ -258,11 +258,25 @@ type peerKeys struct {
 	broken map[string]string
 }
 
-// readVerificationKeys reads the <fsp>.pem files of a directory.
+// verificationDir returns the folder with the public keys: DIR of generate jws
+// --out DIR stands for the one in it.
+func verificationDir(dir string) string {
+	inner := filepath.Join(dir, dirVerification)
+	if files, err := filepath.Glob(filepath.Join(escapeGlob(dir), "*.pem")); err != nil || len(files) > 0 {
+		return dir
+	}
+	if info, err := os.Stat(inner); err != nil || !info.IsDir() {
+		return dir
+	}
+	return inner
+}
+
+// readVerificationKeys reads the <fsp>.pem files of the directory of --keys.
 func readVerificationKeys(dir string) (*peerKeys, error) {
+	dir = verificationDir(dir)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, fmt.Errorf("read the public keys: %w", err)
+		return nil, fmt.Errorf("read the public keys: %w", fileFlag{"--keys", dir}.explain(err))
 	}
 	keys := &peerKeys{good: jws.Keys{}, broken: map[string]string{}}
 	for _, e := range entries {

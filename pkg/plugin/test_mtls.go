@@ -9,7 +9,6 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"os"
 	"slices"
 	"time"
 
@@ -157,7 +156,7 @@ func (f *TestMTLSFlags) ToOptions() (*TestMTLSOptions, error) {
 		o.ServerName = o.URL.Hostname()
 	}
 	if f.Cert != "" {
-		pair, err := readKeyPair(f.Cert, f.Key, f.ErrOut)
+		pair, err := readKeyPair(fileFlag{"--cert", f.Cert}, fileFlag{"--key", f.Key}, f.ErrOut)
 		if err != nil {
 			return nil, err
 		}
@@ -179,11 +178,11 @@ func (o *TestMTLSOptions) parseURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return &usageError{message: fmt.Sprintf("--url %q: no URL", visible(text))}
+		return &usageError{message: fmt.Sprintf("--url %q: no URL", shownURL(text))}
 	case u.Scheme != "https":
-		return &usageError{message: fmt.Sprintf("--url %q: want https://HOST:PORT; there is no TLS in %q", visible(u.Redacted()), visible(u.Scheme))}
+		return &usageError{message: fmt.Sprintf("--url %q: want https://HOST:PORT; there is no TLS in %q", shownURL(text), visible(u.Scheme))}
 	case u.Hostname() == "":
-		return &usageError{message: fmt.Sprintf("--url %q: which host?", visible(u.Redacted()))}
+		return &usageError{message: fmt.Sprintf("--url %q: which host?", shownURL(text))}
 	}
 	port := u.Port()
 	if port == "" {
@@ -195,48 +194,34 @@ func (o *TestMTLSOptions) parseURL(text string) error {
 }
 
 // readKeyPair reads a certificate with its private key. No error has any of it.
-func readKeyPair(certFile, keyFile string, warnings io.Writer) (*tls.Certificate, error) {
-	certs, err := os.ReadFile(certFile) //nolint:gosec // named by the user
+func readKeyPair(certFile, keyFile fileFlag, warnings io.Writer) (*tls.Certificate, error) {
+	certs, err := certFile.read()
 	if err != nil {
 		return nil, fmt.Errorf("read the client certificate: %w", err)
 	}
-	key, err := readPrivateFile(keyFile, warnings)
+	key, err := keyFile.readPrivate(warnings)
 	if err != nil {
 		return nil, fmt.Errorf("read the key of the client certificate: %w", err)
 	}
 	pair, err := tls.X509KeyPair(certs, key)
 	if err != nil {
-		return nil, fmt.Errorf("use %s with %s: %w", visible(certFile), visible(keyFile), err)
+		return nil, fmt.Errorf("use %s with %s: %w", certFile, keyFile, err)
 	}
 	return &pair, nil
 }
 
-// readRoots reads the CA certificates of a file.
-func readRoots(file string) (*x509.CertPool, error) {
-	text, err := os.ReadFile(file) //nolint:gosec // named by the user
+// readRoots reads the CA certificates of the file of --ca.
+func readRoots(name string) (*x509.CertPool, error) {
+	file := fileFlag{"--ca", name}
+	text, err := file.read()
 	if err != nil {
 		return nil, fmt.Errorf("read the CA: %w", err)
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(text) {
-		return nil, fmt.Errorf("read the CA: %s holds no certificate in PEM", visible(file))
+		return nil, fmt.Errorf("read the CA: %s holds no certificate in PEM", file)
 	}
 	return roots, nil
-}
-
-// readPrivateFile reads a file that nobody else should be able to read, and
-// says so on warnings when others are.
-func readPrivateFile(file string, warnings io.Writer) ([]byte, error) {
-	info, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	const others = 0o077
-	if mode := info.Mode(); mode.IsRegular() && mode.Perm()&others != 0 {
-		fmt.Fprintf(warnings, "warning: %s has mode %04o: others may read the private key; type: chmod 600 %s\n",
-			visible(file), mode.Perm(), visible(quote(file)))
-	}
-	return os.ReadFile(file) //nolint:gosec // named by the user
 }
 
 // Run tries the endpoint and returns the verdict.

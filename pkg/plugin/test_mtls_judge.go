@@ -74,7 +74,7 @@ var mtlsTests = []struct {
 // judge makes the answer of what was seen.
 func (o *TestMTLSOptions) judge(seen *tlsObservation) *mtlsAnswer {
 	a := &mtlsAnswer{
-		answerHead: newAnswerHead("mtls"), URL: o.URL.String(), Address: o.Address, ServerName: o.ServerName,
+		answerHead: newAnswerHead("mtls"), URL: shownURL(o.URL.String()), Address: o.Address, ServerName: o.ServerName,
 		Chain: []certificateFacts{}, Summary: map[status]int{}, AsksForCertificate: seen.main.asked,
 	}
 	if seen.main.reached {
@@ -104,7 +104,7 @@ func (o *TestMTLSOptions) judge(seen *tlsObservation) *mtlsAnswer {
 		a.Checks = append(a.Checks, diagnosis{test.id, test.category, title, v.status, v.reasons, visible(v.hint)})
 		a.Summary[v.status]++
 	}
-	if ip := net.ParseIP(o.URL.Hostname()); o.URL.Hostname() == "localhost" || ip != nil && ip.IsLoopback() {
+	if ip := net.ParseIP(o.URL.Hostname()); seen.main.reached && (o.URL.Hostname() == "localhost" || ip != nil && ip.IsLoopback()) {
 		a.Notes = append(a.Notes, behindSidecar)
 	}
 	return a

@@ -24,11 +24,16 @@ func (o *TestMTLSOptions) write(a *mtlsAnswer) error {
 }
 
 func (o *TestMTLSOptions) writeTable(w io.Writer, a *mtlsAnswer) {
-	emit(w, a.Address)
-	if a.Version != "" {
-		emit(w, " speaks ", a.Version, ", ", a.Cipher)
+	if a.Version == "" { // all other tests were skipped
+		failed := a.Checks[0]
+		sign, arrow := marks[failed.Status][0], "→"
+		if o.Report.ASCII {
+			sign, arrow = marks[failed.Status][1], "->"
+		}
+		emit(w, sign, " ", a.Address, ": ", strings.Join(failed.Reasons, "; "), "\n    ", arrow, " ", failed.Hint, "\n")
+		return
 	}
-	emit(w, "\n\n")
+	emit(w, a.Address, " speaks ", a.Version, ", ", a.Cipher, "\n\n")
 	if len(a.Chain) > 0 {
 		tabs := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
 		emit(tabs, "SUBJECT\tISSUER\tDAYS LEFT\tEXPIRES\tKEY\tNAMES\n")

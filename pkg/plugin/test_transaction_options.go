@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"fmt"
 	"net"
 	"net/url"
@@ -105,10 +104,10 @@ func (f *TestTransactionFlags) layers() ([]layerRun, error) {
 		name, text := f.cutLayer(value)
 		u, err := url.Parse(text)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.User != nil {
-			return nil, &usageError{message: fmt.Sprintf("--url %q: want an address such as http://127.0.0.1:4000", value)}
+			return nil, &usageError{message: fmt.Sprintf("--url %q: want an address such as http://127.0.0.1:4000", f.shownValue(name, text))}
 		}
 		if name != "" && !slices.Contains(f.Layers, name) {
-			return nil, &usageError{message: fmt.Sprintf("--url %q is for a layer that is not in --layers", value)}
+			return nil, &usageError{message: fmt.Sprintf("--url %q is for a layer that is not in --layers", f.shownValue(name, text))}
 		}
 		urls[name] = append(urls[name], u)
 	}
@@ -155,6 +154,14 @@ func (f *TestTransactionFlags) cutLayer(value string) (name, rest string) {
 	return "", value
 }
 
+// shownValue is LAYER=URL as messages show it.
+func (f *TestTransactionFlags) shownValue(layer, text string) string {
+	if layer == "" {
+		return shownURL(text)
+	}
+	return layer + "=" + shownURL(text)
+}
+
 // checkLayer wants peers that fit.
 func (f *TestTransactionFlags) checkLayer(run layerRun) error {
 	scheme := "http"
@@ -171,7 +178,7 @@ func (f *TestTransactionFlags) checkLayer(run layerRun) error {
 	}
 	for _, u := range run.urls {
 		if u.Scheme != scheme {
-			return &usageError{message: fmt.Sprintf("layer %s wants a peer that speaks %s, got %s; give --url %s=%s://HOST:PORT", run.name, scheme, u, run.name, scheme)}
+			return &usageError{message: fmt.Sprintf("layer %s wants a peer that speaks %s, got %s; give --url %s=%s://HOST:PORT", run.name, scheme, shownURL(u.String()), run.name, scheme)}
 		}
 	}
 	return nil
@@ -196,7 +203,7 @@ func (f *TestTransactionFlags) messages(m *load.FSPIOP) error {
 		return &usageError{message: "--ilp-version: " + err.Error()}
 	}
 	if f.Key != "" {
-		if m.Key, err = f.signingKey(); err != nil {
+		if m.Key, err = readSigningKey(f.Key, f.ErrOut); err != nil {
 			return err
 		}
 	}
@@ -204,24 +211,17 @@ func (f *TestTransactionFlags) messages(m *load.FSPIOP) error {
 	return err
 }
 
-// signingKey reads the private key of the source.
-func (f *TestTransactionFlags) signingKey() (*jws.PrivateKey, error) {
-	text, err := os.ReadFile(f.Key)
-	if err != nil {
-		return nil, fmt.Errorf("read the signing key: %w", err)
-	}
-	key, err := jws.ParsePrivateKey(text)
-	if err != nil {
-		return nil, fmt.Errorf("read the signing key %s: %w", visible(f.Key), err)
-	}
-	return key, nil
-}
-
 // verificationKeys reads <fsp>.pem files, as an adapter does.
 func (f *TestTransactionFlags) verificationKeys() (jws.Keys, error) {
-	files, err := filepath.Glob(filepath.Join(f.VerificationKeys, "*.pem"))
+	folder := fileFlag{"--keys", verificationDir(f.VerificationKeys)}
+	files, err := filepath.Glob(filepath.Join(escapeGlob(folder.name), "*.pem"))
 	if err != nil {
 		return nil, fmt.Errorf("read the verification keys: %w", err)
+	}
+	if len(files) == 0 {
+		if _, err := os.ReadDir(folder.name); err != nil {
+			return nil, fmt.Errorf("read the verification keys: %w", folder.explain(err))
+		}
 	}
 	keys := jws.Keys{}
 	for _, file := range files {
@@ -236,7 +236,7 @@ func (f *TestTransactionFlags) verificationKeys() (jws.Keys, error) {
 		keys[strings.TrimSuffix(filepath.Base(file), ".pem")] = key
 	}
 	if len(keys) == 0 {
-		return nil, fmt.Errorf("read the verification keys: %s holds no <fsp>.pem file", visible(f.VerificationKeys))
+		return nil, fmt.Errorf("read the verification keys: %s holds no <fsp>.pem file", folder)
 	}
 	return keys, nil
 }
@@ -246,13 +246,18 @@ func (f *TestTransactionFlags) ilpSecret() (ilp.Secret, error) {
 	if f.ILPSecret == "" {
 		return ilp.GenerateSecret(rand.Reader)
 	}
-	text, err := os.ReadFile(f.ILPSecret)
+	file := fileFlag{"--ilp-secret-file", f.ILPSecret}
+	text, err := file.read()
 	if err != nil {
 		return ilp.Secret{}, fmt.Errorf("read the ILP secret: %w", err)
 	}
-	secret, err := ilp.NewSecret(bytes.TrimRight(text, "\r\n"))
+	text = bytes.TrimRight(text, "\r\n")
+	secret, err := ilp.NewSecret(text)
 	if err != nil {
-		return ilp.Secret{}, fmt.Errorf("read the ILP secret: %w", err)
+		return ilp.Secret{}, fmt.Errorf("read the ILP secret: %s: %w", file, err)
+	}
+	if isPEM(string(text)) {
+		_, _ = fmt.Fprintf(f.ErrOut, "warning: %s: %s\n", file, pemForSecret)
 	}
 	return secret, nil
 }
@@ -260,22 +265,18 @@ func (f *TestTransactionFlags) ilpSecret() (ilp.Secret, error) {
 // tls sets up https.
 func (f *TestTransactionFlags) tls() (*tls.Config, error) {
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	var err error
 	if f.CA != "" {
-		text, err := os.ReadFile(f.CA)
-		if err != nil {
-			return nil, fmt.Errorf("read the CA: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(text) {
-			return nil, fmt.Errorf("read the CA: %s holds no certificate", visible(f.CA))
+		if config.RootCAs, err = readRoots(f.CA); err != nil {
+			return nil, err
 		}
 	}
 	if f.Cert != "" {
-		pair, err := tls.LoadX509KeyPair(f.Cert, f.KeyTLS)
+		pair, err := readKeyPair(fileFlag{"--cert", f.Cert}, fileFlag{"--key-tls", f.KeyTLS}, f.ErrOut)
 		if err != nil {
-			return nil, fmt.Errorf("read the client certificate: %w", err)
+			return nil, err
 		}
-		config.Certificates = []tls.Certificate{pair}
+		config.Certificates = []tls.Certificate{*pair}
 	}
 	return config, nil
 }

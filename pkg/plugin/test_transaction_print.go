@@ -74,7 +74,7 @@ func (o *TestTransactionOptions) newReport() *transactionReport {
 func (r *transactionReport) add(run layerRun, result *layerResult) {
 	result.Layer, result.Held = run.name, result.Result.Held()
 	for _, u := range run.urls {
-		result.URLs = append(result.URLs, u.String())
+		result.URLs = append(result.URLs, shownURL(u.String()))
 	}
 	if len(r.Layers) > 0 {
 		first := r.Layers[0]

@@ -28,8 +28,13 @@ func (e *usageError) Error() string {
 	return e.message + "\ntype:  " + e.next
 }
 
-// complete finds out what to type, from what was typed.
+// complete finds out what to type, from what was typed. Nothing that looks like
+// a secret is repeated.
 func (e *usageError) complete(cmd *cobra.Command, args []string) {
+	defer func() {
+		secrets := typedSecrets(args)
+		e.message, e.next = hideTyped(e.message, secrets), hideTyped(e.next, secrets)
+	}()
 	if e.next != "" {
 		return
 	}

@@ -212,6 +212,13 @@ func (f *VerifyFlags) validate(args []string) error {
 	here := displayName + " " + cmdVerify
 	colours := []string{colourAuto, colourAlways, colourNever}
 	stdins := 0
+	for flag, names := range map[string][]string{"-f": f.Filenames, "-k": f.Kustomize, "--waivers": f.Waivers, "--baseline": {f.Baseline}} {
+		for _, name := range names {
+			if err := (fileFlag{flag, name}).check(); err != nil {
+				return &usageError{message: err.Error()}
+			}
+		}
+	}
 	for _, name := range slices.Concat(f.Filenames, f.Waivers) {
 		if name == stdin {
 			stdins++
