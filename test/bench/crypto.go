@@ -297,7 +297,7 @@ func (w workload) sdkRates(ctx context.Context) (rates, error) {
 	}
 	input, err := json.Marshal(map[string]any{
 		"rounds": cryptoRounds, "milliseconds": cryptoRound.Milliseconds(), "keys": keys, "secret": string(w.secret),
-		"library":     filepath.Join(modules, "node_modules", "sdk-standard-components-"+sdkRelease),
+		"sdk":         filepath.Join(modules, "node_modules", "sdk-standard-components-"+sdkRelease),
 		"transaction": json.RawMessage(w.transaction),
 		"request": map[string]any{
 			"method": w.request.Method, "uri": w.request.URI, "body": json.RawMessage(w.request.Body),

@@ -1,11 +1,11 @@
 // Measures Mojaloop's own signer, validator and ILP in a loop inside of Node.
 // Standard input: {rounds, milliseconds, keys: {RS256: {private, public}, …},
-// request, transaction, secret, library}. Standard output: {measure: per second},
+// request, transaction, secret, sdk}. Standard output: {measure: per second},
 // of each the best round.
 'use strict';
 
 const input = JSON.parse(require('fs').readFileSync(0, 'utf8'));
-const { Jws, Ilp } = require(input.library);
+const { Jws, Ilp } = require(input.sdk);
 
 // As quiet as a logger can be: the SDK is measured, not its log.
 const logger = { isDebugEnabled: false, child: () => logger, push: () => logger };
